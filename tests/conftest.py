@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / 'shared'
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """Folder of real data and golden outputs that lies beside a checkout.
+
+    Absent on a user's machine, where its tests are skipped; in CI its
+    absence is a failure, so that no check is ever skipped unseen.
+    """
+    if not SHARED.is_dir():
+        message = f'real data and golden outputs are not at {SHARED}'
+        if os.environ.get('CI'):
+            pytest.fail(message)
+        pytest.skip(message)
+    return SHARED
