@@ -1,0 +1,46 @@
+# make train   train the quick-start detector        make lint            style and types
+# make test    run the tests                         make test-upstream   the same, upstream stack
+# Each sets up the environment it needs first; a second run installs nothing.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+QUICKSTART ?= configs/quickstart/mask-rcnn_pvt-v2-b0_fpn_shapes.py
+
+BIN := .venv/bin
+UPSTREAM_BIN := .venv-upstream/bin
+SOURCES = $(shell git ls-files '*.py')
+
+.PHONY: train test test-upstream lint format clean distclean
+
+train: .venv/ready
+	$(BIN)/python tools/train.py $(QUICKSTART)
+
+test: .venv/ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-upstream: .venv-upstream/ready
+	$(UPSTREAM_BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell $$(git ls-files)
+	$(BIN)/pylint $(SOURCES)
+	$(BIN)/python .ci/check_files.py
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/ready: STACK = openmmlab
+.venv-upstream/ready: STACK = upstream
+.venv/ready .venv-upstream/ready: setup.cfg requirements/install.sh $(wildcard requirements/*.txt)
+	@requirements/install.sh $(@D) $(STACK) $(PYTHON)
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv .venv-upstream
