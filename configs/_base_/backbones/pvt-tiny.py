@@ -1,0 +1,10 @@
+backbone = dict(
+    type='vitdense.PVT',
+    arch='tiny',
+    drop_path_rate=0.1,
+    init_cfg=dict(
+        type='Pretrained',
+        checkpoint='https://github.com/whai362/PVT/releases/download/v2/pvt_tiny.pth',
+    ),
+)
+out_channels = [64, 128, 320, 512]

@@ -1,0 +1,11 @@
+# For backbones that end at stride 16.
+_base_ = './semantic-fpn.py'
+
+model = dict(
+    neck=dict(num_outs=3),
+    decode_head=dict(
+        in_channels=[256, 256, 256],
+        in_index=[0, 1, 2],
+        feature_strides=[4, 8, 16],
+    ),
+)
