@@ -33,7 +33,7 @@ fi
 echo "setting up $venv (once, a few minutes) ..."
 # torch is on the same line with its version, because left to itself pip takes
 # the newest one and replaces it in a second step.
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check \
     -c "$constraints" torch==2.13.0 -r "requirements/$stack.txt" \
     -e ".[$extras]" || fail "pip could not install $stack into $venv"
 problem=$("$venv/bin/python" -c 'import cv2' 2>&1) ||
