@@ -1,1 +1,12 @@
+"""The generated shapes data set, and COCO's figures.
 
+Detection needs mmdet and segmentation mmseg; what is not installed is left
+out of the registries.
+"""
+
+from importlib.util import find_spec
+
+if find_spec('mmdet') is not None:
+    from vitdense.datasets import detection as detection
+if find_spec('mmseg') is not None:
+    from vitdense.datasets import segmentation as segmentation
