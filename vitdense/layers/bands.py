@@ -1,0 +1,175 @@
+"""Wide hidden layers computed in bands of rows.
+
+A feed-forward network widens each token four to eight times. At detection
+sizes those hidden maps are hundreds of megabytes: they leave the cache, the
+system maps fresh pages for each of them, and training keeps three. What a
+row of the output needs is a row of the input and, with a 3 x 3 convolution,
+its two neighbours; so the same modules run on a few rows at a time, and the
+backward pass recomputes a band instead of keeping it.
+
+On CPU, in eager mode. Accelerators and compilers get the whole map at once.
+
+B images, N = H * W tokens, C channels.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Hidden = Callable[[Tensor, tuple[int, int]], Tensor]
+
+# Hidden values of one band: few enough to stay in the cache, many enough for
+# matrix products to reach their full rate.
+BAND_VALUES = 1 << 21
+
+
+class Band(NamedTuple):
+    """Rows ``top:bottom`` of images ``first:last``, and a halo around them."""
+
+    first: int
+    last: int
+    top: int
+    bottom: int
+    halo_top: int
+    halo_bottom: int
+    width: int
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Rows and columns, halo included."""
+        return self.halo_bottom - self.halo_top, self.width
+
+    def with_halo(self, tokens: Tensor) -> Tensor:
+        """(B, N, C) -> the band's tokens, halo included; a view."""
+        rows = slice(self.halo_top * self.width, self.halo_bottom * self.width)
+        return tokens[self.first : self.last, rows]
+
+    def of(self, tokens: Tensor) -> Tensor:
+        """(B, N, C) -> the band's tokens without halo; a view."""
+        rows = slice(self.top * self.width, self.bottom * self.width)
+        return tokens[self.first : self.last, rows]
+
+    def crop(self, tokens: Tensor) -> Tensor:
+        """The band's tokens with halo -> without; a view."""
+        start = (self.top - self.halo_top) * self.width
+        return tokens[
+            :, start : start + (self.bottom - self.top) * self.width
+        ]
+
+
+def divide(
+    batch: int, hw: tuple[int, int], channels: int, halo: int
+) -> Iterator[Band]:
+    """Divides B maps of H x W into bands of about ``BAND_VALUES`` values.
+
+    Args:
+        batch: Images.
+        hw: Rows and columns of a map.
+        channels: Values held at once for each token.
+        halo: Rows needed above and below a band.
+    """
+    height, width = hw
+    rows = max(1, BAND_VALUES // (width * channels))
+    images = max(1, rows // height)
+    rows = min(rows, height)
+    for first in range(0, batch, images):
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            yield Band(
+                first,
+                min(first + images, batch),
+                top,
+                bottom,
+                max(top - halo, 0),
+                min(bottom + halo, height),
+                width,
+            )
+
+
+def project_hidden(
+    tokens: Tensor,
+    hw: tuple[int, int],
+    hidden: Hidden,
+    parameters: Sequence[nn.Parameter],
+    out: nn.Linear,
+    halo: int,
+) -> Tensor:
+    """(B, N, C) -> (B, N, out), ``out(hidden(tokens, hw))`` in bands.
+
+    Args:
+        tokens: Tokens of an H x W grid.
+        hw: Rows and columns.
+        hidden: Maps tokens of some rows to wide hidden tokens. A row depends
+            on ``halo`` rows around it, and on zeros beyond the rows given.
+        parameters: What ``hidden`` learns.
+        out: Projection back from the hidden width, with bias.
+        halo: Rows that ``hidden`` looks up and down.
+    """
+    if tokens.device.type != 'cpu' or torch.compiler.is_compiling():
+        return out(hidden(tokens, hw))
+    return _Banded.apply(
+        tokens, hw, hidden, out, halo, *parameters, out.weight, out.bias
+    )
+
+
+class _Banded(torch.autograd.Function):
+    """Forward in bands; backward recomputes each band's hidden tokens."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        tokens: Tensor,
+        hw: tuple[int, int],
+        hidden: Hidden,
+        out: nn.Linear,
+        halo: int,
+        *learned: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(tokens, *learned)
+        ctx.hidden = hidden
+        ctx.plan = tuple(divide(len(tokens), hw, out.in_features, halo))
+        ctx.autocast = partial(
+            torch.autocast,
+            'cpu',
+            torch.get_autocast_dtype('cpu'),
+            torch.is_autocast_enabled('cpu'),
+        )
+        result = None
+        for band in ctx.plan:
+            wide = hidden(band.with_halo(tokens), band.hw)
+            part = out(band.crop(wide))
+            if result is None:
+                result = part.new_empty(*tokens.shape[:2], part.shape[-1])
+            band.of(result).copy_(part)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        tokens, *learned = ctx.saved_tensors
+        parameters, weight = learned[:-2], learned[-2]
+        needs = ctx.needs_input_grad[5:-2]
+        wanted = [i for i, need in enumerate(needs) if need]
+        grad_tokens = torch.zeros_like(tokens)
+        grads: list[Tensor | None] = [None] * len(learned)
+        for i in (*wanted, -2):
+            grads[i] = torch.zeros_like(learned[i])
+        for band in ctx.plan:
+            part = band.with_halo(tokens).detach().requires_grad_()
+            with torch.enable_grad(), ctx.autocast():
+                wide = band.crop(ctx.hidden(part, band.hw))
+            grad_out = band.of(grad)
+            # the last projection by hand: autograd would compute it again
+            grads[-2] += grad_out.flatten(0, 1).t() @ wide.detach().flatten(0, 1)
+            inner = torch.autograd.grad(
+                wide,
+                [part, *(parameters[i] for i in wanted)],
+                grad_out @ weight.to(grad_out.dtype),
+            )
+            band.with_halo(grad_tokens).add_(inner[0])
+            for i, value in zip(wanted, inner[1:], strict=True):
+                grads[i] += value
+        grads[-1] = grad.sum((0, 1))
+        return (grad_tokens, None, None, None, None, *grads)

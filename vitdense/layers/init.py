@@ -1,0 +1,28 @@
+"""Random weights as the official repositories draw them."""
+
+import math
+
+from torch import nn
+
+
+def init_transformer(module: nn.Module, conv_fan_out: bool) -> None:
+    """Draws the weights of Linears, convolutions and norms in ``module``.
+
+    Linears: truncated normal of standard deviation 0.02, bias 0.
+
+    Args:
+        module: Its parts are initialised in place.
+        conv_fan_out: Whether convolutions get a normal of variance
+            2 / fan_out and bias 0 (PVT v2); else PyTorch's own scheme stays.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.trunc_normal_(part.weight, std=0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Conv2d) and conv_fan_out:
+            fan_out = math.prod(part.kernel_size) * part.out_channels
+            std = math.sqrt(2 * part.groups / fan_out)
+            nn.init.normal_(part.weight, std=std)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
