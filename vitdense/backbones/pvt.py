@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.backbones.arch import check_columns, resolve_arch
@@ -183,11 +183,15 @@ class PVT(PyramidBackbone):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         with_cp: bool = False,
-        init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        init_cfg: Mapping[str, Any]
+        | Sequence[Mapping[str, Any]]
+        | None = None,
     ) -> None:
         name, spec = resolve_arch('PVT', arch, VARIANTS)
         check_common('PVT', in_channels, drop_path_rate)
-        rate = spec.drop_path_rate if drop_path_rate is None else drop_path_rate
+        rate = (
+            spec.drop_path_rate if drop_path_rate is None else drop_path_rate
+        )
         super().__init__(
             name,
             _stages(spec, in_channels, rate),

@@ -4,7 +4,7 @@ B images, N query tokens, M key tokens, C channels, h heads, H x W grid.
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.patch_embed import PatchConv

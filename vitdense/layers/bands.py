@@ -55,9 +55,7 @@ class Band(NamedTuple):
     def crop(self, tokens: Tensor) -> Tensor:
         """The band's tokens with halo -> without; a view."""
         start = (self.top - self.halo_top) * self.width
-        return tokens[
-            :, start : start + (self.bottom - self.top) * self.width
-        ]
+        return tokens[:, start : start + (self.bottom - self.top) * self.width]
 
 
 def divide(
@@ -162,7 +160,9 @@ class _Banded(torch.autograd.Function):
                 wide = band.crop(ctx.hidden(part, band.hw))
             grad_out = band.of(grad)
             # the last projection by hand: autograd would compute it again
-            grads[-2] += grad_out.flatten(0, 1).t() @ wide.detach().flatten(0, 1)
+            grads[-2] += grad_out.flatten(0, 1).t() @ wide.detach().flatten(
+                0, 1
+            )
             inner = torch.autograd.grad(
                 wide,
                 [part, *(parameters[i] for i in wanted)],

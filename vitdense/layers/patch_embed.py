@@ -4,7 +4,7 @@ B images, C channels, H x W grid, N = H * W tokens.
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.tokens import to_tokens
@@ -23,7 +23,7 @@ class PatchConv(nn.Conv2d):
     def forward(self, feature_map: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, dim, H // patch, W // patch)."""
         patch = self.kernel_size[0]
-        rows, cols = feature_map.shape[2] // patch, feature_map.shape[3] // patch
+        rows, cols = (size // patch for size in feature_map.shape[2:])
         pixels = feature_map.permute(0, 2, 3, 1)
         pixels = pixels[:, : rows * patch, : cols * patch]
         patches = pixels.unflatten(2, (cols, patch)).unflatten(
@@ -75,7 +75,10 @@ class PatchEmbed(nn.Module):
 
     def grid(self, size: int) -> int:
         """Cells along an axis of ``size`` pixels or cells of its input."""
-        kernel, stride = self.proj.kernel_size[0], self.proj.stride[0]
-        padding = self.proj.padding[0]
-        assert isinstance(padding, int)  # for mypy: never 'same' here
-        return (size + 2 * padding - kernel) // stride + 1
+        conv = self.proj
+        # what the convolution itself would give: no layer pads by name
+        return int(
+            (size + 2 * int(conv.padding[0]) - conv.kernel_size[0])
+            // conv.stride[0]
+            + 1
+        )

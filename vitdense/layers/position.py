@@ -3,7 +3,7 @@
 B images, N = H * W tokens, C channels.
 """
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from vitdense.layers.tokens import to_map, to_tokens

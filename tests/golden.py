@@ -1,0 +1,66 @@
+"""Weights, inputs and outputs of the golden files.
+
+The recipe is in ``../shared/reference/README.md``: a tensor of an official
+state dict is drawn from a generator that is seeded with its own name.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def draw(name: str, shape: Sequence[int]) -> Tensor:
+    """The documented value of the official tensor ``name``."""
+    if name.endswith('num_batches_tracked'):
+        return torch.zeros(tuple(shape), dtype=torch.long)
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+    x = generator.standard_normal(tuple(shape)).astype(np.float32)
+    if name.endswith('running_var'):
+        x = 1 + 0.1 * np.abs(x)
+    elif name.endswith(('running_mean', 'bias')):
+        x = 0.1 * x
+    elif len(shape) == 1:
+        x = 1 + 0.1 * x
+    elif 'pos_embed' in name or 'cls_token' in name:
+        x = 0.2 * x
+    elif not name.endswith('.w'):
+        x = x / np.sqrt(np.prod(shape[1:]))
+    return torch.from_numpy(np.asarray(x, dtype=np.float32))
+
+
+def official_shapes(shared: Path, name: str) -> dict[str, list[int]]:
+    """Names and shapes of an official state dict, such as 'pvt_tiny'."""
+    path = shared / 'reference' / 'state_dicts' / f'{name}.json'
+    return json.loads(path.read_text())
+
+
+def official_state_dict(shared: Path, name: str) -> dict[str, Tensor]:
+    """An official state dict with the documented weights."""
+    shapes = official_shapes(shared, name)
+    return {key: draw(key, shape) for key, shape in shapes.items()}
+
+
+def golden_images(hw: tuple[int, int]) -> Tensor:
+    """(1, 3, H, W), the documented input."""
+    x = np.random.default_rng(0).standard_normal((1, 3, *hw))
+    return torch.from_numpy(x.astype(np.float32))
+
+
+def assert_golden(levels: Sequence[Tensor], shared: Path, name: str) -> None:
+    """Holds levels against a golden file, to 1e-5 of each level's spread."""
+    path = shared / 'reference' / 'golden' / f'{name}.npz'
+    with np.load(path) as golden:
+        for i, level in enumerate(levels):
+            assert tuple(level.shape) == tuple(golden[f'stage{i}_shape'])
+            c, y, x = golden[f'stage{i}_step']
+            sampled = level.detach().numpy()[0, ::c, ::y, ::x]
+            spread = golden[f'stage{i}_std']
+            error = np.abs(sampled - golden[f'stage{i}']).max() / spread
+            assert error < 1e-5, f'{name}, level {i}: {error:.1e}'
+            assert abs(level.mean() - golden[f'stage{i}_mean']) < 1e-5 * spread
+            assert abs(level.std(correction=0) / spread - 1) < 1e-5
