@@ -1,9 +1,6 @@
 _base_ = [
     '../_base_/backbones/cvt-21.py',
-    '../_base_/detectors/retinanet_fpn.py',
-    '../_base_/datasets/coco_detection.py',
-    '../_base_/schedules/adamw_1x.py',
-    '../_base_/det_runtime.py',
+    '../_base_/recipes/retinanet_1x_coco.py',
 ]
 
 model = dict(

@@ -1,9 +1,6 @@
 _base_ = [
     '../_base_/backbones/cvt-21.py',
-    '../_base_/segmentors/semantic-fpn_3-levels.py',
-    '../_base_/datasets/ade20k_512x512.py',
-    '../_base_/schedules/semantic-fpn_80k.py',
-    '../_base_/seg_runtime.py',
+    '../_base_/recipes/semantic-fpn_3-levels_4xb4-80k_ade20k-512x512.py',
 ]
 
 model = dict(

@@ -1,9 +1,6 @@
 _base_ = [
     '../_base_/backbones/cvt-21.py',
-    '../_base_/segmentors/upernet_3-levels.py',
-    '../_base_/datasets/ade20k_512x512.py',
-    '../_base_/schedules/upernet_160k.py',
-    '../_base_/seg_runtime.py',
+    '../_base_/recipes/upernet_3-levels_8xb2-160k_ade20k-512x512.py',
 ]
 
 model = dict(
@@ -11,4 +8,3 @@ model = dict(
     decode_head=dict(in_channels=_base_.out_channels),
     auxiliary_head=dict(in_channels=_base_.out_channels[2]),
 )
-train_dataloader = dict(batch_size=2)

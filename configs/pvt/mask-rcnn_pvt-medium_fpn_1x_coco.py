@@ -1,13 +1,9 @@
 _base_ = [
     '../_base_/backbones/pvt-medium.py',
-    '../_base_/detectors/mask-rcnn_fpn.py',
-    '../_base_/datasets/coco_instance.py',
-    '../_base_/schedules/adamw_1x.py',
-    '../_base_/det_runtime.py',
+    '../_base_/recipes/mask-rcnn_1x_coco.py',
 ]
 
 model = dict(
     backbone=dict(_base_.backbone, drop_path_rate=0.0),
     neck=dict(in_channels=_base_.out_channels),
 )
-optim_wrapper = dict(optimizer=dict(lr=0.0002))

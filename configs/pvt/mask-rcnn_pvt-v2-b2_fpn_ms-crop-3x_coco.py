@@ -1,9 +1,6 @@
 _base_ = [
     '../_base_/backbones/pvt-v2-b2.py',
-    '../_base_/detectors/mask-rcnn_fpn.py',
-    '../_base_/datasets/coco_instance_ms-crop.py',
-    '../_base_/schedules/adamw_3x.py',
-    '../_base_/det_runtime.py',
+    '../_base_/recipes/mask-rcnn_ms-crop-3x_coco.py',
 ]
 
 model = dict(

@@ -1,9 +1,6 @@
 _base_ = [
     '../_base_/backbones/pvt-v2-b3.py',
-    '../_base_/segmentors/semantic-fpn.py',
-    '../_base_/datasets/ade20k_512x512.py',
-    '../_base_/schedules/semantic-fpn_40k.py',
-    '../_base_/seg_runtime.py',
+    '../_base_/recipes/semantic-fpn_8xb4-40k_ade20k-512x512.py',
 ]
 
 model = dict(

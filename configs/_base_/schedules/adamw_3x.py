@@ -1,28 +1,15 @@
-# PVT v2's 3x: 36 epochs at 8 GPUs x 2 images, strong decay but none on
-# norms and position embeddings. By module type rather than by the substring
-# 'norm', so that CvT's projection norms (named bn) are spared too.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=36, val_interval=1)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+# PVT v2's 3x: 36 epochs, strong decay but none on norms and position
+# embeddings. By module type rather than by the substring 'norm', so that
+# CvT's projection norms (named bn) are spared too.
+_base_ = './adamw_1x.py'
 
+train_cfg = dict(max_epochs=36)
 param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500
-    ),
-    dict(
-        type='MultiStepLR',
-        begin=0,
-        end=36,
-        by_epoch=True,
-        milestones=[27, 33],
-        gamma=0.1,
-    ),
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=36, milestones=[27, 33]),
 ]
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(
-        type='AdamW', lr=0.0001, betas=(0.9, 0.999), weight_decay=0.05
-    ),
+    optimizer=dict(betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         custom_keys=dict(
@@ -30,4 +17,3 @@ optim_wrapper = dict(
         ),
     ),
 )
-auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -2,16 +2,7 @@
 _base_ = './semantic-fpn_80k.py'
 
 train_cfg = dict(max_iters=40000, val_interval=4000)
-param_scheduler = [
-    dict(
-        type='PolyLR',
-        eta_min=0.0,
-        power=0.9,
-        begin=0,
-        end=40000,
-        by_epoch=False,
-    )
-]
+param_scheduler = [dict(_base_.param_scheduler[0], end=40000)]
 optim_wrapper = dict(optimizer=dict(lr=0.0002))
 auto_scale_lr = dict(base_batch_size=32)
 default_hooks = dict(checkpoint=dict(interval=4000))

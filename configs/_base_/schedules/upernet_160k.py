@@ -6,14 +6,7 @@ param_scheduler = [
     dict(
         type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500
     ),
-    dict(
-        type='PolyLR',
-        eta_min=0.0,
-        power=1.0,
-        begin=1500,
-        end=160000,
-        by_epoch=False,
-    ),
+    dict(_base_.param_scheduler[0], power=1.0, begin=1500, end=160000),
 ]
 optim_wrapper = dict(
     optimizer=dict(lr=0.00006, betas=(0.9, 0.999), weight_decay=0.01),

@@ -1,5 +1,5 @@
 # For backbones that end at stride 16.
-_base_ = './semantic-fpn.py'
+_base_ = './semantic-fpn_4xb4-80k_ade20k-512x512.py'
 
 model = dict(
     neck=dict(num_outs=3),

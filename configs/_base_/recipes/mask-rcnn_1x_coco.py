@@ -1,0 +1,8 @@
+_base_ = [
+    '../detectors/mask-rcnn_fpn.py',
+    '../datasets/coco_instance.py',
+    '../schedules/adamw_1x.py',
+    '../det_runtime.py',
+]
+
+optim_wrapper = dict(optimizer=dict(lr=0.0002))
