@@ -1,0 +1,72 @@
+"""Whether a file agrees with itself, where no model can tell.
+
+A tensor that the pyramid drops has no target to be held against; it is held
+against the rest of the file.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
+
+from .adapt import Shape
+from .rules import Layout
+
+
+def partial_groups(
+    layout: Layout, dropped: Collection[str], prefix: str
+) -> Iterator[str]:
+    """Complain of parts, such as a classifier, that are there only in part.
+
+    A file holds them whole or not at all: a lost tensor is a damaged file.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in layout.dropped_names():
+        found = layout.find(name)
+        if found is not None:
+            groups[found[0].reason].append(name)
+    there = {name.removeprefix(prefix) for name in dropped}
+    for reason, names in groups.items():
+        missing = [name for name in names if name not in there]
+        if missing and len(missing) < len(names):
+            yield from (
+                f'missing: {name} (the rest of the {reason} is there)'
+                for name in missing
+            )
+
+
+def odd_sizes(layout: Layout, source: Mapping[str, Shape]) -> Iterator[str]:
+    """Complain of dimensions that should be equal and are not."""
+    sizes: dict[str, dict[int, list[str]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for name, shape in source.items():
+        found = layout.find(name)
+        if found is None or not found[0].shape:
+            continue
+        letters = found[0].shape.split()
+        fixed = zip(letters, shape, strict=False)
+        if len(letters) != len(shape) or any(
+            letter.isdigit() and int(letter) != size for letter, size in fixed
+        ):
+            yield (
+                f'other shape: {name} is {shape}, not ({", ".join(letters)})'
+            )
+            continue
+        for letter, size in zip(letters, shape, strict=True):
+            if letter.isalpha():
+                sizes[letter][size].append(f'{name} {shape}')
+    for by_size in sizes.values():
+        if len(by_size) > 1:
+            names = [name for group in by_size.values() for name in group]
+            yield f'other shape: these do not agree: {", ".join(names)}'
+
+
+def odd_grids(sides: Mapping[str, int]) -> Iterator[str]:
+    """Complain of position grids that are not those of one image size.
+
+    Args:
+        sides: Sides of the grids by name, in order of the stages.
+    """
+    if any(b != a // 2 for a, b in pairwise(sides.values())):
+        grids = ', '.join(f'{n} {s} x {s}' for n, s in sides.items())
+        yield f'other shape: grids that do not halve by stages: {grids}'

@@ -1,0 +1,106 @@
+"""Makes mmengine read checkpoints by the safe reader of this package.
+
+``--resume``, ``tools/test.py``, ``init_detector`` and the inferencers all
+read files by ``mmengine.runner.checkpoint``. Upstream's calls ``torch.load``
+as it is, which cannot read mmengine's own files since torch 2.6; onedl's
+falls back to a load that runs whatever a pickle holds.
+"""
+
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .policy import POLICY
+
+MODULE = 'mmengine.runner.checkpoint'
+
+
+def install(trust_pickle: bool = False) -> None:
+    """Put the safe reader into mmengine, now or when it is imported.
+
+    Args:
+        trust_pickle: From now on, in this process, run the code that pickles
+            hold. Only for files that you made yourself.
+    """
+    POLICY.trust_pickle = trust_pickle
+    if MODULE in sys.modules:
+        _patch(sys.modules[MODULE])
+    elif not any(isinstance(f, _PatchOnImport) for f in sys.meta_path):
+        sys.meta_path.insert(0, _PatchOnImport())
+
+
+class _PatchOnImport(MetaPathFinder):
+    """Patches the module once it has run; ``import vitdense`` stays cheap."""
+
+    def find_spec(
+        self, fullname: str, path: Any, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != MODULE:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_and_patch(module: ModuleType) -> None:
+                run(module)
+                _patch(module)
+
+            spec.loader.exec_module = run_and_patch  # type: ignore[method-assign]
+        return spec
+
+
+def _patch(module: ModuleType) -> None:
+    register = module.CheckpointLoader.register_scheme
+    register(prefixes='', loader=load_from_local, force=True)
+    register(
+        prefixes=('http://', 'https://'), loader=load_from_http, force=True
+    )
+    # what the schemes of model zoos and object stores go through
+    module.__dict__.update(
+        load_from_local=load_from_local,
+        load_from_http=load_from_http,
+        _safe_torch_load=_load,
+    )
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a file, as mmengine's function of this name does, but safely.
+
+    Raises:
+        CheckpointError: If it cannot be read or holds code.
+    """
+    return _load(Path(filename).expanduser(), map_location)
+
+
+def load_from_http(
+    filename: str,
+    map_location: Any = None,
+    model_dir: str | None = None,
+    progress: bool = False,
+) -> Any:
+    """Download a file whole and read it safely; see ``load_from_local``.
+
+    Args:
+        filename: The URL.
+        map_location: As in ``torch.load``.
+        model_dir: Taken for mmengine's callers; the file is kept in the
+            cache of this package, where only whole files are.
+        progress: Likewise taken, and not used.
+
+    Raises:
+        CheckpointError: If it cannot be had, read or holds code.
+    """
+    from .source import locate
+
+    return _load(locate(filename), map_location)
+
+
+def _load(file: Any, map_location: Any = None) -> Any:
+    from .safe import read_file, read_pickle
+
+    if hasattr(file, 'read'):
+        return read_pickle(file, map_location)
+    return read_file(Path(file), map_location)
