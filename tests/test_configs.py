@@ -1,7 +1,7 @@
 """Every config loads, builds, and is consistent from backbone to heads."""
 
+import re
 from argparse import ArgumentParser
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,10 @@ CONFIGS = sorted(
 )
 BASES = sorted((ROOT / 'configs' / '_base_' / 'backbones').glob('*.py'))
 
-PVT_ARCHS = (
-    'tiny small medium large '
-    'v2-b0 v2-b1 v2-b2 v2-b2-li v2-b3 v2-b4 v2-b5'
-).split()
+PVT_ARCHS = ['tiny', 'small', 'medium', 'large', 'v2-b0', 'v2-b1', 'v2-b2']
+PVT_ARCHS += ['v2-b2-li', 'v2-b3', 'v2-b4', 'v2-b5']
+T2T_REST = ['7', '10', '12', '24', 't-19', 't-24']
+T2T_REST += ['14-se', '14-resnext', '14-wide']
 
 
 def load(path: Path) -> Config:
@@ -53,10 +53,7 @@ def expected_names() -> set[str]:
     others = ['cvt-13', 'cvt-21']
     others += [f't2t-{a}' for a in ('14', 't-14', '19')]
     others += ['t2t-pyramid-t', 't2t-pyramid-s']
-    one_head = ['cvt-w24'] + [
-        f't2t-{arch}'
-        for arch in '7 10 12 24 t-19 t-24 14-se 14-resnext 14-wide'.split()
-    ]
+    one_head = ['cvt-w24', *(f't2t-{arch}' for arch in T2T_REST)]
     ms_3x = ['pvt-v2-b2', 'pvt-v2-b2-li']
     return {
         *(name.format(b) for b in pvt + others for name in for_all),
@@ -108,7 +105,7 @@ def check_detector(model: nn.Module, strides: tuple[int, ...]) -> None:
     if hasattr(model, 'roi_head'):
         for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
             extractor = getattr(model.roi_head, name)
-            for one in extractor if name[0] == 'c' else flat(extractor):
+            for one in flat(extractor):
                 count = len(one.featmap_strides)
                 assert tuple(one.featmap_strides) == strides[:count]
 
@@ -131,23 +128,128 @@ def check_segmentor(
         assert aux.in_channels == channels[aux.in_index]
         assert strides[aux.in_index] == 16
     assert head.num_classes == head.conv_seg.out_channels
-"""Drop path, official weights and decay below are facts of the papers."""
 
 
-@pytest.mark.parametrize(
-    ('name', 'rate'),
-    [
-        *((f'pvt/retinanet_pvt-{a}_fpn_1x_coco', 0.1) for a in ('tiny', 'small')),
-        ('pvt/mask-rcnn_pvt-v2-b5_fpn_1x_coco', 0.1),
-        ('pvt/retinanet_pvt-medium_fpn_1x_coco', 0.0),
-        ('pvt/mask-rcnn_pvt-medium_fpn_1x_coco', 0.0),
-        ('pvt/retinanet_pvt-large_fpn_1x_coco', 0.0),
-        ('pvt/mask-rcnn_pvt-large_fpn_1x_coco', 0.0),
-        ('pvt/semantic-fpn_pvt-large_8xb4-40k_ade20k-512x512', 0.1),
-        ('cvt/mask-rcnn_cvt-13_fpn_1x_coco', 0.1),
-    ],
-)
+def test_no_config_inherits_from_installed_libraries() -> None:
+    for path in (ROOT / 'configs').rglob('*.py'):
+        assert '::' not in path.read_text(), path
+
+
+@pytest.mark.parametrize('path', BASES, ids=lambda p: p.stem)
+def test_base_names_the_official_weights(path: Path) -> None:
+    backbone = Config.fromfile(path).backbone
+    init = backbone.get('init_cfg', {'checkpoint': None})
+    source = init['checkpoint']
+    arch = backbone.arch.replace('-', '_')
+    if backbone.type == 'vitdense.PVT':
+        stem = f'pvt_{arch}'
+        url = 'https://github.com/whai362/PVT/releases/download/v2'
+        assert source == f'{url}/{stem}.pth'
+    elif source is not None:
+        accuracy, stem = Path(source).name.split('_', 1)
+        assert float(accuracy) > 70
+        assert stem == f'T2T_ViT_{arch}.pth.tar'.replace('_t_', 't_')
+    assert path.stem == f'{backbone_prefix(backbone.type)}-{backbone.arch}'
+
+
+def backbone_prefix(name: str) -> str:
+    return {'PVT': 'pvt', 'CvT': 'cvt', 'T2TViT': 't2t'}[name.split('.')[1]]
+
+
+def test_init_cfg_can_be_switched_off_and_on() -> None:
+    def options(*texts: str) -> dict[str, object]:
+        parser = ArgumentParser()
+        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        return parser.parse_args(['--cfg-options', *texts]).cfg_options
+
+    configs = ROOT / 'configs'
+    pvt = Config.fromfile(configs / 'pvt/retinanet_pvt-tiny_fpn_1x_coco.py')
+    pvt.merge_from_dict(options('model.backbone.init_cfg=None'))
+    assert pvt.model.backbone.init_cfg is None
+    cvt = Config.fromfile(configs / 'cvt/retinanet_cvt-13_fpn_1x_coco.py')
+    cvt.merge_from_dict(
+        options(
+            'model.backbone.init_cfg.type=Pretrained',
+            'model.backbone.init_cfg.checkpoint=CvT-13.pth',
+        )
+    )
+    assert cvt.model.backbone.init_cfg.checkpoint == 'CvT-13.pth'
+
+
+# Published recipes: the last block's drop path, and Adam's settings.
+DROP_PATH = {
+    'pvt/retinanet_pvt-tiny_fpn_1x_coco': 0.1,
+    'pvt/mask-rcnn_pvt-v2-b5_fpn_1x_coco': 0.1,
+    'pvt/retinanet_pvt-medium_fpn_1x_coco': 0.0,
+    'pvt/mask-rcnn_pvt-medium_fpn_1x_coco': 0.0,
+    'pvt/retinanet_pvt-large_fpn_1x_coco': 0.0,
+    'pvt/mask-rcnn_pvt-large_fpn_1x_coco': 0.0,
+    'pvt/semantic-fpn_pvt-large_8xb4-40k_ade20k-512x512': 0.1,
+    'cvt/mask-rcnn_cvt-13_fpn_1x_coco': 0.1,
+    'cvt/mask-rcnn_cvt-w24_fpn_1x_coco': 0.3,
+}
+
+
+@pytest.mark.parametrize(('name', 'rate'), DROP_PATH.items())
 def test_drop_path_is_the_published_one(name: str, rate: float) -> None:
     model = build(load(ROOT / 'configs' / f'{name}.py'))
     last = model.backbone.stages[-1].blocks[-1]
     assert last.drop_path.rate == pytest.approx(rate)
+
+
+ADAM = {
+    'pvt/retinanet_pvt-v2-b2_fpn_1x_coco': (1e-4, 1e-4, 16),
+    'pvt/retinanet_pvt-v2-b4_fpn_1x_coco': (1e-4 / 1.4, 1e-4, 8),
+    'pvt/retinanet_pvt-large_fpn_1x_coco': (1e-4, 1e-4, 16),
+    'pvt/mask-rcnn_pvt-v2-b2_fpn_1x_coco': (2e-4, 1e-4, 16),
+    'pvt/mask-rcnn_pvt-large_fpn_1x_coco': (2e-4 / 1.4, 1e-4, 8),
+    'pvt/mask-rcnn_pvt-v2-b2_fpn_ms-crop-3x_coco': (1e-4, 0.05, 16),
+    'pvt/semantic-fpn_pvt-small_8xb4-40k_ade20k-512x512': (2e-4, 1e-4, 32),
+    'pvt/semantic-fpn_pvt-small_4xb4-80k_ade20k-512x512': (1e-4, 1e-4, 16),
+    'pvt/upernet_pvt-small_8xb2-160k_ade20k-512x512': (6e-5, 0.01, 16),
+}
+
+
+@pytest.mark.parametrize(('name', 'adam'), ADAM.items())
+def test_adam_is_the_published_one(
+    name: str, adam: tuple[float, float, int]
+) -> None:
+    cfg = Config.fromfile(ROOT / 'configs' / f'{name}.py')
+    optimizer = cfg.optim_wrapper.optimizer
+    batch = cfg.auto_scale_lr.base_batch_size
+    assert optimizer.type == 'AdamW'
+    assert (optimizer.lr, optimizer.weight_decay, batch) == adam
+    gpus = 4 if '4xb4' in name else 8
+    assert batch == gpus * cfg.train_dataloader.batch_size
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'pvt/upernet_pvt-tiny_8xb2-160k_ade20k-512x512',
+        'cvt/cascade-mask-rcnn_cvt-13_fpn_ms-crop-3x_coco',
+    ],
+)
+def test_norms_and_positions_are_not_decayed(name: str) -> None:
+    cfg = load(ROOT / 'configs' / f'{name}.py')
+    model = build(cfg)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    decay = {
+        id(parameter): group['weight_decay']
+        for group in optimizer.param_groups
+        for parameter in group['params']
+    }
+    usual = cfg.optim_wrapper.optimizer.weight_decay
+    for path, parameter in model.backbone.named_parameters():
+        spared = re.search(r'norm|\bbn\b|pos_embed|cls_token', path)
+        assert decay[id(parameter)] == (0 if spared else usual), path
+
+
+def test_multi_scale_training_has_the_published_sizes() -> None:
+    cfg = Config.fromfile(
+        ROOT / 'configs/pvt/mask-rcnn_pvt-v2-b2_fpn_ms-crop-3x_coco.py'
+    )
+    choice = cfg.train_dataloader.dataset.pipeline[3]
+    assert choice.type == 'RandomChoice'
+    scales = choice.transforms[0][0].scales
+    assert [short for short, _ in scales] == list(range(480, 801, 32))

@@ -1,0 +1,50 @@
+_base_ = './coco_instance.py'
+
+dataset_type = 'vitdense.ShapesInstances'
+data_root = 'data/shapes/'
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(
+        type='RandomFlip',
+        prob=[0.25, 0.25, 0.25],
+        direction=['horizontal', 'vertical', 'diagonal'],
+    ),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'),
+    ),
+]
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='coco/annotations/instances_train2017.json',
+        data_prefix=dict(img='coco/train2017/'),
+        filter_cfg=dict(min_size=0),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file='coco/annotations/instances_val2017.json',
+        data_prefix=dict(img='coco/val2017/'),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    ann_file=data_root + 'coco/annotations/instances_val2017.json'
+)
+test_evaluator = val_evaluator
