@@ -1,0 +1,10 @@
+# The stride-32 level is new: no published weights exist for it.
+backbone = dict(
+    type='vitdense.T2TViT',
+    arch='19',
+    init_cfg=dict(
+        type='Pretrained',
+        checkpoint='https://github.com/yitu-opensource/T2T-ViT/releases/download/main/81.9_T2T_ViT_19.pth.tar',
+    ),
+)
+out_channels = [64, 64, 448, 448]

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/t2t-14.py',
+    '../_base_/recipes/semantic-fpn_4xb4-80k_ade20k-512x512.py',
+]
+
+model = dict(
+    backbone=_base_.backbone,
+    neck=dict(in_channels=_base_.out_channels),
+)

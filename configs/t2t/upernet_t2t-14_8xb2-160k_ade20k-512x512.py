@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/backbones/t2t-14.py',
+    '../_base_/recipes/upernet_8xb2-160k_ade20k-512x512.py',
+]
+
+model = dict(
+    backbone=_base_.backbone,
+    decode_head=dict(in_channels=_base_.out_channels),
+    auxiliary_head=dict(in_channels=_base_.out_channels[2]),
+)
