@@ -3,6 +3,7 @@
 B images, N = H * W tokens, C channels.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,3 +32,15 @@ def resize_grid(
         to_map(embed, old_hw), size=new_hw, mode=mode, align_corners=False
     )
     return to_tokens(resized)
+
+
+def sinusoid_table(length: int, dim: int) -> Tensor:
+    """(1, length, dim) sines and cosines of positions, interleaved.
+
+    Section 3.5 of arXiv:1706.03762, in double precision, then rounded.
+    """
+    channels = torch.arange(0, dim, dtype=torch.float64)
+    rates = 10000.0 ** (-2 * (channels // 2) / dim)
+    angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
+    table = torch.where(channels % 2 == 0, angles.sin(), angles.cos())
+    return table.float()[None]

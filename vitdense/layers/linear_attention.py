@@ -1,0 +1,46 @@
+"""The performer: softmax attention estimated by positive random features.
+
+B images, N tokens, C channels, m features.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EPS = 1e-8  # in float32, whatever the precision around
+
+
+def random_features(count: int, dim: int) -> Tensor:
+    """(count, dim) orthogonal directions of length sqrt(count)."""
+    directions = torch.empty(count, dim)
+    return nn.init.orthogonal_(directions) * math.sqrt(count)
+
+
+def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
+    """(B, N, C), (B, M, C), (B, M, C), (m, C) -> (B, N, C).
+
+    Equation 5 of arXiv:2009.14794: exp(q @ k) is the expectation of a product
+    of features of q and of k, so cost is linear in N and M. Always computed in
+    float32: the features span more than half precision can hold.
+
+    Args:
+        q: Queries.
+        k: Keys.
+        v: Values.
+        w: Random features.
+    """
+    with torch.autocast(v.device.type, enabled=False):
+        q_features = _features(q.float(), w.float())
+        k_features = _features(k.float(), w.float())
+        summary = k_features.transpose(1, 2) @ v.float()
+        total = k_features.sum(1).unsqueeze(2)
+        out = (q_features @ summary) / (q_features @ total + EPS)
+    return out.to(v.dtype)
+
+
+def _features(x: Tensor, w: Tensor) -> Tensor:
+    """(B, N, C), (m, C) -> (B, N, m), positive."""
+    half_norm = x.square().sum(-1, keepdim=True) / 2
+    return torch.exp(F.linear(x, w) - half_norm) / math.sqrt(len(w))
