@@ -1,5 +1,17 @@
 """The one error of this package."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be had, read or fitted; says which and why."""
+
+
+@contextmanager
+def named(source: str) -> Iterator[None]:
+    """Begin the messages of errors raised inside with the source's name."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f'{source}: {error}') from None

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from .adapt import Shape
-from .errors import CheckpointError
+from .errors import CheckpointError, named
 from .plan import Plan, make_plan
 from .recognise import recognise
 from .report import LoadReport
@@ -37,15 +37,19 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class Fit:
-    """A file's tensors matched with a model's, without a misfit."""
+    """A file's tensors matched with a model's.
+
+    Attributes:
+        plan: What goes where.
+        found: The file's tensors.
+        report: What to tell of it.
+        problems: Everything that does not fit, one line each.
+    """
 
     plan: Plan
     found: Unwrapped
     report: LoadReport
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The model's tensors, made from those of the file."""
-        return self.plan.build(self.found.tensors)
+    problems: tuple[str, ...]
 
 
 def load_backbone(
@@ -78,8 +82,11 @@ def load_backbone(
         source = official_url(model.family, model.arch_name)
     path = locate(source, sha256)
     targets = model.state_dict()
-    fit = fit_file(path, source, model.family, shapes(targets))
-    built = fit.tensors()
+    found = open_source(path, source)
+    fit = check_fit(found, source, model.family, shapes(targets))
+    if fit.problems:
+        raise CheckpointError(_misfit(fit))
+    built = fit.plan.build(found.tensors)
     with torch.no_grad():
         for name, tensor in built.items():
             targets[name].copy_(tensor)
@@ -92,45 +99,50 @@ def shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def fit_file(
-    path: Path,
-    source: str,
-    family: str,
-    model: Mapping[str, Shape],
-) -> Fit:
-    """Read a file and match its tensors with a model's.
+def open_source(path: Path, source: str) -> Unwrapped:
+    """Read a file and find the backbone's tensors in it.
 
     Args:
         path: The file.
+        source: What messages call it.
+
+    Raises:
+        CheckpointError: If it cannot be read or holds no state dict.
+    """
+    content = read_file(path)
+    with named(source):
+        return unwrap(content)
+
+
+def check_fit(
+    found: Unwrapped, source: str, family: str, model: Mapping[str, Shape]
+) -> Fit:
+    """Match a file's tensors with a model's.
+
+    Args:
+        found: The file's tensors.
         source: What messages call it.
         family: The model's family.
         model: Shapes of the model's tensors by name.
 
     Raises:
-        CheckpointError: If it cannot be read or does not fit.
+        CheckpointError: If the layout is unknown or of another family.
     """
-    content = read_file(path)
-    try:
-        found = unwrap(content)
+    with named(source):
         layout = recognise(found.tensors, family)
-    except CheckpointError as error:
-        raise CheckpointError(f'{source}: {error}') from None
     plan = make_plan(layout, shapes(found.tensors), model)
-    problems = [*plan.problems, *_odd_types(found.tensors, plan)]
-    if problems:
-        raise CheckpointError(_misfit(source, plan, problems, found.notes))
-    dropped = [*plan.dropped.items(), *_outside(found.outside)]
     report = LoadReport(
         source=source,
         layout=layout.title,
         matched=len(plan.pieces),
         total=len(model),
         adapted=tuple(a.text for a in plan.adapted.values()),
-        dropped=tuple(dropped),
+        dropped=(*plan.dropped.items(), *_outside(found.outside)),
         initial=tuple(plan.initial),
         notes=(*found.notes, *filter(None, [layout.note])),
     )
-    return Fit(plan, found, report)
+    problems = (*plan.problems, *_odd_types(found.tensors, plan))
+    return Fit(plan, found, report, problems)
 
 
 def _odd_types(tensors: Mapping[str, Tensor], plan: Plan) -> Iterable[str]:
@@ -147,13 +159,11 @@ def _outside(names: list[str]) -> Iterable[tuple[str, str]]:
         yield name, f'{name.partition(".")[0]}, outside the backbone'
 
 
-def _misfit(
-    source: str, plan: Plan, problems: list[str], notes: list[str]
-) -> str:
+def _misfit(fit: Fit) -> str:
     heading = (
-        f'{source} does not fit the model; nothing was loaded. Layout '
-        f'{plan.layout.title}, {len(problems)} misfits'
+        f'{fit.report.source} does not fit the model; nothing was loaded. '
+        f'Layout {fit.report.layout}, {len(fit.problems)} misfits'
     )
-    if notes:
-        heading += f' ({"; ".join(notes)})'
-    return '\n  '.join((f'{heading}:', *problems))
+    if fit.found.notes:
+        heading += f' ({"; ".join(fit.found.notes)})'
+    return '\n  '.join((f'{heading}:', *fit.problems))

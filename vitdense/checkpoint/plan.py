@@ -10,9 +10,9 @@ from torch import Tensor
 from .adapt import (
     POSITIONS,
     Adaptation,
+    Grid,
     Shape,
     adaptation,
-    grid_side,
 )
 from .consistency import odd_grids, odd_sizes, partial_groups
 from .rules import Layout, Rule, Slot
@@ -124,9 +124,9 @@ def _grids(plan: Plan, source: Mapping[str, Shape]) -> dict[str, int]:
     for target, (piece, *_) in sorted(plan.pieces.items()):
         if target.endswith(POSITIONS):
             shape = piece.shape(source[piece.source])
-            side = grid_side(shape) if shape else None
-            if side is not None:
-                sides[piece.source] = side
+            grid = Grid.of(shape) if shape else None
+            if grid is not None:
+                sides[piece.source] = grid.side
     return sides
 
 
@@ -211,7 +211,7 @@ def _fill(
     pieces = [slots[slot] for slot in sorted(slots, key=lambda s: s.index)]
     got = _joined_shape(pieces, source)
     if got != want:
-        change = adaptation(target, got, want) if got else None
+        change = adaptation(plan.layout, target, got, want) if got else None
         if change is None:
             found = ', '.join(f'{p.source} {source[p.source]}' for p in pieces)
             plan.problems.append(

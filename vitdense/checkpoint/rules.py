@@ -93,6 +93,11 @@ class Layout:
             of them; they keep their initial values. Empty if there are none.
         unused: Prefix of what the official file holds beyond a backbone;
             None where that is not kept.
+        positions: How position embeddings are interpolated, as the official
+            code does it: a mode of ``torch.nn.functional.interpolate``.
+        window: Values of each channel that the first embedding takes in as
+            features of their own: 1 in a convolution, in T2T's soft split
+            those of a patch.
         note: What a user should know about such files.
     """
 
@@ -104,6 +109,8 @@ class Layout:
     prefix: str = ''
     absent: str = ''
     unused: str | None = None
+    positions: str = 'bilinear'
+    window: int = 1
     note: str = ''
 
     def find(self, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:

@@ -17,9 +17,10 @@ from typing import IO, Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from .digest import TENSORS_SHA256, digest_tensors
 from .errors import CheckpointError
 from .policy import POLICY
 
@@ -47,11 +48,19 @@ def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
         return read_pickle(path, map_location)
     device = 'cpu' if map_location is None else str(map_location)
     try:
-        return load_file(path, device=device)
+        tensors = load_file(path, device=device)
+        with safe_open(path, 'pt') as file:
+            stated = (file.metadata() or {}).get(TENSORS_SHA256)
     except SafetensorError as error:
         raise CheckpointError(
             f'{path} is a damaged or truncated safetensors file: {error}'
         ) from error
+    if stated is not None and stated != digest_tensors(tensors):
+        raise CheckpointError(
+            f'{path} is damaged: its tensors have another sha256 than its '
+            'metadata states'
+        )
+    return tensors
 
 
 def read_pickle(

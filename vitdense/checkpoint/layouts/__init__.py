@@ -1,5 +1,5 @@
 """The layouts of all families, one module a family, one table a layout."""
 
-from . import cvt, pvt
+from . import cvt, pvt, t2t
 
-LAYOUTS = (*pvt.LAYOUTS, *cvt.LAYOUTS)
+LAYOUTS = (*pvt.LAYOUTS, *cvt.LAYOUTS, *t2t.LAYOUTS)

@@ -13,6 +13,16 @@ PLAIN_BLOCK = {
     'mlp.{fc}.{wb}': 'mlp.{fc}.{wb}',
 }
 
+# Rows of a fused projection, in the order q, k, v
+QKV_ROWS = {
+    wb: (
+        f'attn.qkv.q.{wb}',
+        f'attn.qkv.kv.{wb}[0/2]',
+        f'attn.qkv.kv.{wb}[1/2]',
+    )
+    for wb in ('weight', '{wb}')
+}
+
 CLASSIFIER = 'classifier'
 
 # Where a file keeps what only a classifier uses: under its own names in an
@@ -91,5 +101,7 @@ def own(title: str, official: Layout, *more: str) -> Layout:
         family=official.family,
         unused=UNUSED,
         absent=official.absent,
+        positions=official.positions,
+        window=official.window,
         rules=(*same.values(), *(Rule(m, m) for m in more), *unused),
     )

@@ -7,7 +7,7 @@ from ..rules import Layout, Rule
 from .common import BLOCK, OFFICIAL, PLAIN_BLOCK, classifier, own, under
 
 STAGE = 'stages.{stage}.'
-LAST_STAGE_TOKEN = 'stages.2.cls_token'
+CLS_OF_STAGE_3 = 'stages.2.cls_token'
 
 OFFICIAL_CVT = Layout(
     title='official CvT',
@@ -31,7 +31,7 @@ OFFICIAL_CVT = Layout(
                 'attn.proj_{qkv}.{wb}': 'attn.qkv.{qkv}.{wb}',
             },
         ),
-        Rule('stage2.cls_token', LAST_STAGE_TOKEN, shape='1 1 C'),
+        Rule('stage2.cls_token', CLS_OF_STAGE_3, shape='1 1 C'),
         *classifier('head', 'norm'),
     ),
 )
@@ -87,7 +87,7 @@ TRANSFORMERS_CVT = Layout(
                 'layernorm_after.{wb}': 'norm2.{wb}',
             },
         ),
-        Rule('encoder.stages.2.cls_token', LAST_STAGE_TOKEN, shape='1 1 C'),
+        Rule('encoder.stages.2.cls_token', CLS_OF_STAGE_3, shape='1 1 C'),
         *classifier('classifier', 'layernorm'),
     ),
 )

@@ -9,6 +9,7 @@ from .common import (
     CLASSIFIER,
     OFFICIAL,
     PLAIN_BLOCK,
+    QKV_ROWS,
     classifier,
     own,
     under,
@@ -30,11 +31,6 @@ SPLIT_ATTENTION = {
     'value.{wb}': 'attn.qkv.kv.{wb}[1/2]',
     'layer_norm.{wb}': 'attn.qkv.reduce.norm.{wb}',
 }
-QKV_ROWS = (
-    'attn.qkv.q.{wb}',
-    'attn.qkv.kv.{wb}[0/2]',
-    'attn.qkv.kv.{wb}[1/2]',
-)
 
 
 def _class_slot(name: str) -> Rule:
@@ -88,7 +84,7 @@ def _mmdet(*fc: tuple[str, str]) -> tuple[Rule, ...]:
             BLOCK,
             {
                 '{norm}.{wb}': '{norm}.{wb}',
-                'attn.attn.in_proj_{wb}': QKV_ROWS,
+                'attn.attn.in_proj_{wb}': QKV_ROWS['{wb}'],
                 'attn.attn.out_proj.{wb}': 'attn.proj.{wb}',
                 'attn.sr.{wb}': 'attn.qkv.reduce.conv.{wb}',
                 'attn.norm.{wb}': 'attn.qkv.reduce.norm.{wb}',

@@ -1,0 +1,186 @@
+"""Rewrites a checkpoint under vitdense's names, or under the official ones."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vitdense import __version__
+
+from .adapt import Shape
+from .digest import TENSORS_SHA256, digest_tensors
+from .errors import CheckpointError, named
+from .layouts import LAYOUTS
+from .layouts.common import OFFICIAL, UNUSED
+from .load import Fit, check_fit, open_source
+from .recognise import recognise
+from .report import LoadReport
+from .rules import Layout
+from .source import locate
+
+Archs = Callable[[str], Iterable[tuple[str, Mapping[str, Shape]]]]
+
+SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
+
+
+def convert_checkpoint(
+    source: str,
+    destination: Path,
+    archs: Archs,
+    *,
+    to: Literal['vitdense', 'official'] = 'vitdense',
+    sha256: str | None = None,
+) -> LoadReport:
+    """Write a checkpoint's backbone in one layout; the numbers stay as is.
+
+    A converted official file also keeps, as ``unused.NAME``, what it held for
+    its classifier, so that writing it back gives the same file.
+
+    Args:
+        source: A file or URL, as in ``load_backbone``.
+        destination: The file to write, ``.safetensors`` or one of PyTorch's
+            suffixes. It must not exist.
+        archs: Gives, for a family, the names of its archs and the shapes of
+            their tensors.
+        to: Whose names to write.
+        sha256: Digest that the source must have.
+
+    Raises:
+        CheckpointError: If the source cannot be read or fits no arch, or the
+            destination cannot be written.
+    """
+    if destination.suffix not in SUFFIXES:
+        raise CheckpointError(
+            f'{destination}: the name must end in one of {", ".join(SUFFIXES)}'
+        )
+    if destination.exists():
+        raise CheckpointError(f'{destination} exists; it was not overwritten')
+    if not destination.parent.is_dir():
+        raise CheckpointError(f'{destination.parent} is not a directory')
+    path = locate(source, sha256)
+    arch, fit = _find_arch(path, source, archs)
+    tensors = fit.plan.build(fit.found.tensors, adapt=False)
+    aside = _classifier(fit)
+    if to == 'official':
+        tensors = to_official(fit.plan.layout.family, tensors, aside)
+    else:
+        tensors.update({UNUSED + n: t for n, t in aside.items()})
+    metadata = {
+        'format': 'pt',
+        'layout': to,
+        'family': fit.plan.layout.family,
+        'arch': arch,
+        'source': Path(source).name if Path(source).exists() else source,
+        'source_layout': fit.report.layout,
+        'source_sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
+        'written_by': f'vitdense {__version__}',
+        TENSORS_SHA256: digest_tensors(tensors),
+    }
+    _write(tensors, metadata, destination)
+    return fit.report
+
+
+def _find_arch(path: Path, source: str, archs: Archs) -> tuple[str, Fit]:
+    found = open_source(path, source)
+    with named(source):
+        family = recognise(found.tensors).family
+    nearest: tuple[str, tuple[str, ...]] | None = None
+    for arch, model in archs(family):
+        fit = check_fit(found, source, family, model)
+        if not fit.problems:
+            return arch, fit
+        if nearest is None or len(fit.problems) < len(nearest[1]):
+            nearest = arch, fit.problems
+    if nearest is None:
+        raise CheckpointError(f'{source}: family {family!r} has no arch')
+    raise CheckpointError(
+        f'{source} fits no arch of family {family!r}; the nearest is '
+        f'{nearest[0]!r}, with {len(nearest[1])} misfits:\n  '
+        + '\n  '.join(nearest[1])
+    )
+
+
+def _classifier(fit: Fit) -> dict[str, Tensor]:
+    """What the official file holds for a classifier, by official names."""
+    prefix = fit.plan.layout.unused
+    if prefix is None:
+        return {}
+    aside = {
+        name.removeprefix(prefix): fit.found.tensors[name]
+        for name in fit.plan.dropped
+    }
+    for piece in (p for pieces in fit.plan.pieces.values() for p in pieces):
+        if piece.rule.class_tokens:
+            whole = fit.found.tensors[piece.source]
+            aside[piece.source] = whole[:, : piece.rule.class_tokens]
+    return aside
+
+
+def to_official(
+    family: str, tensors: Mapping[str, Tensor], aside: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Tensors under vitdense's names to those of the official file.
+
+    Args:
+        family: The family of the weights.
+        tensors: A backbone's tensors.
+        aside: What the official file holds beyond them, by official names.
+            The class token's part of a position embedding is zero without.
+
+    Raises:
+        CheckpointError: If no official layout holds these tensors.
+    """
+    layout = _official_layout(family, tensors)
+    blocks: dict[str, dict[int, Tensor]] = {}
+    for target, tensor in tensors.items():
+        for name, block, slot in layout.find_source(target):
+            rows = tensor.chunk(slot.count)[slot.index]
+            blocks.setdefault(name, {})[block] = rows
+    official = {}
+    for name, parts in blocks.items():
+        tensor = torch.cat([parts[block] for block in sorted(parts)])
+        found = layout.find(name)
+        tokens = found[0].class_tokens if found else 0
+        if tokens:
+            none = tensor.new_zeros(1, tokens, tensor.shape[2])
+            tensor = torch.cat([aside.get(name, none), tensor], dim=1)
+        official[name] = tensor
+    dropped = set(layout.dropped_names())
+    return official | {n: t for n, t in aside.items() if n in dropped}
+
+
+def _official_layout(family: str, names: Iterable[str]) -> Layout:
+    for layout in LAYOUTS:
+        if (
+            layout.family == family
+            and layout.unused == OFFICIAL
+            and all(any(layout.find_source(name)) for name in names)
+        ):
+            return layout
+    raise CheckpointError(
+        f'no official layout of family {family!r} holds these tensors'
+    )
+
+
+def _write(
+    tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path
+) -> None:
+    """Write under a temporary name, which becomes the file when whole."""
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix='.part')
+    os.close(handle)
+    part = Path(name)
+    try:
+        if path.suffix == '.safetensors':
+            save_file(whole, part, metadata)
+        else:
+            torch.save({k: t.clone() for k, t in whole.items()}, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

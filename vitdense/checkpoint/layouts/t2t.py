@@ -1,0 +1,154 @@
+"""Names in files of T2T-ViT (arXiv:2101.11986).
+
+Read in yitu-opensource/T2T-ViT 0f63dc9 and open-mmlab/mmpretrain ee7f2e8.
+vitdense keeps the order of rows that the projections of token modules have:
+k, q, v in the performer, q, k, v in the transformer.
+"""
+
+from dataclasses import replace
+
+from ..rules import Layout, Rule
+from .common import (
+    BLOCK,
+    OFFICIAL,
+    PLAIN_BLOCK,
+    QKV_ROWS,
+    classifier,
+    own,
+    under,
+)
+
+STAGE = 'stages.{stage}.'
+MODULE = 'tokens_to_token.attention{stage}.'
+MODULE_BLOCK = 'stages.{stage}.blocks.0.'
+BODY = 'stages.2.'
+BODY_BLOCK = 'stages.2.blocks.{block}.'
+# vitdense's own addition to the published network
+STRIDE_32 = 'stages.3.'
+
+_AROUND = (
+    Rule('tokens_to_token.project.{wb}', BODY + 'patch_embed.proj.{wb}'),
+    Rule('cls_token', BODY + 'cls_token', shape='1 1 C'),
+    Rule('pos_embed', BODY + 'pos_embed', shape='1 N C'),
+    Rule('norm.{wb}', BODY + 'norm.{wb}', shape='C'),
+)
+_OFFICIAL = (
+    *_AROUND,
+    *under(
+        'blocks.{block}.',
+        BODY_BLOCK,
+        {
+            **PLAIN_BLOCK,
+            'attn.qkv.weight': QKV_ROWS['weight'],
+            'attn.se_layer.fc.0.weight': 'attn.se.fc1.weight',
+            'attn.se_layer.fc.2.weight': 'attn.se.fc2.weight',
+        },
+    ),
+    Rule(MODULE + 'norm1.{wb}', STAGE + 'patch_embed.norm.{wb}'),
+    Rule(MODULE + 'norm2.{wb}', MODULE_BLOCK + 'norm2.{wb}'),
+    *classifier('head'),
+)
+PERFORMER = Layout(
+    title='official T2T-ViT',
+    family='t2t',
+    first_stage=1,
+    positions='bicubic',
+    window=7 * 7,
+    absent=STRIDE_32,
+    unused=OFFICIAL,
+    rules=(
+        *_OFFICIAL,
+        Rule(MODULE + 'kqv.{wb}', STAGE + 'patch_embed.proj.{wb}'),
+        *under(
+            MODULE,
+            MODULE_BLOCK,
+            {
+                'w': 'attn.w',
+                'proj.{wb}': 'attn.proj.{wb}',
+                'mlp.0.{wb}': 'mlp.fc1.{wb}',
+                'mlp.2.{wb}': 'mlp.fc2.{wb}',
+            },
+        ),
+    ),
+)
+TRANSFORMER = replace(
+    PERFORMER,
+    title='official T2T-ViT_t',
+    rules=(
+        *_OFFICIAL,
+        Rule(MODULE + 'attn.qkv.weight', STAGE + 'patch_embed.proj.weight'),
+        *under(
+            MODULE,
+            MODULE_BLOCK,
+            {
+                'attn.proj.{wb}': 'attn.proj.{wb}',
+                'mlp.{fc}.{wb}': 'mlp.{fc}.{wb}',
+            },
+        ),
+    ),
+)
+
+_MMPRETRAIN_FFN = {
+    'ffn.layers.0.0.{wb}': 'mlp.fc1.{wb}',
+    'ffn.layers.1.{wb}': 'mlp.fc2.{wb}',
+}
+MMPRETRAIN = replace(
+    PERFORMER,
+    title="mmpretrain's T2T-ViT_t",
+    unused=None,
+    rules=(
+        *_AROUND,
+        *under(
+            'encoder.{block}.',
+            BODY_BLOCK,
+            {
+                **_MMPRETRAIN_FFN,
+                'ln1.{wb}': 'norm1.{wb}',
+                'ln2.{wb}': 'norm2.{wb}',
+                'attn.qkv.weight': QKV_ROWS['weight'],
+                'attn.proj.{wb}': 'attn.proj.{wb}',
+            },
+        ),
+        Rule(MODULE + 'ln1.{wb}', STAGE + 'patch_embed.norm.{wb}'),
+        Rule(MODULE + 'attn.qkv.weight', STAGE + 'patch_embed.proj.weight'),
+        *under(
+            MODULE,
+            MODULE_BLOCK,
+            {
+                **_MMPRETRAIN_FFN,
+                'ln2.{wb}': 'norm2.{wb}',
+                'attn.proj.{wb}': 'attn.proj.{wb}',
+            },
+        ),
+    ),
+)
+
+# Names under a stage that is a soft split, transformer blocks and a norm
+_PATCHES = ('patch_embed.proj.{wb}', 'patch_embed.norm.{wb}', 'norm.{wb}')
+_BLOCKS = (
+    *PLAIN_BLOCK,
+    'attn.qkv.q.{wb}',
+    'attn.qkv.kv.{wb}',
+    'attn.qkv.reduce.conv.{wb}',
+    'attn.qkv.reduce.norm.{wb}',
+)
+OWN = own(
+    'vitdense T2T-ViT',
+    PERFORMER,
+    *(STRIDE_32 + name for name in _PATCHES),
+    *(f'{STRIDE_32}blocks.{{block}}.{name}' for name in _BLOCKS),
+)
+OWN_PYRAMID = Layout(
+    title='vitdense T2T pyramid',
+    family='t2t',
+    window=7 * 7,
+    rules=tuple(
+        Rule(name, name)
+        for name in (
+            *(STAGE + name for name in _PATCHES),
+            *(BLOCK + name for name in _BLOCKS),
+        )
+    ),
+)
+
+LAYOUTS = (PERFORMER, TRANSFORMER, MMPRETRAIN, OWN, OWN_PYRAMID)
