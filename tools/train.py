@@ -1,0 +1,55 @@
+"""Trains a detector or a segmenter: python tools/train.py CONFIG."""
+
+import argparse
+
+import vitdense  # noqa: F401  first: it stands in for mmcv's operators
+from vitdense.engine.cli import (
+    OneLineParser,
+    add_common_options,
+    one_line_errors,
+    set_local_rank,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = OneLineParser(description=__doc__)
+    parser.add_argument('config', help='a config file')
+    add_common_options(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help="go on from this checkpoint; 'auto' or nothing means the latest "
+        'in the work folder',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: float16 on a GPU, bfloat16 on a CPU',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the real batch size',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    with one_line_errors():
+        args = parse_args()
+        set_local_rank(args.local_rank)
+        from vitdense.engine.prepare import prepare_training
+        from vitdense.engine.settings import build_runner, load_config
+
+        cfg = load_config(
+            args.config, args.work_dir, args.cfg_options, args.launcher
+        )
+        prepare_training(cfg, args.resume, args.amp, args.auto_scale_lr)
+    runner = build_runner(cfg)
+    runner.train()
+    print(f'work folder: {cfg.work_dir}')
+
+
+if __name__ == '__main__':
+    main()

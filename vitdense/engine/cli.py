@@ -1,0 +1,100 @@
+"""What the command lines share: options, and one line for bad input."""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.config import DictAction
+
+# What mmengine, mmdet and mmseg raise while a config is read and built.
+BAD_INPUT = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+LIBRARY_HINT = (
+    '; OpenCV needs system libraries, on Debian and Ubuntu: '
+    'apt-get install libgl1 libglib2.0-0'
+)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program with one line on stderr where the input is bad.
+
+    Meant around the checks that precede the work. An error inside the work
+    itself keeps its traceback. What the libraries warn of while they are
+    imported (optional packages) is left out, to leave the one line alone.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', module=r'(mmcv|mmdet|mmseg)\.')
+            yield
+    except BAD_INPUT as error:
+        print(f'error: {describe(error)}', file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def describe(error: BaseException) -> str:
+    """The error in one line; LookupErrors without their quotes."""
+    text = str(error)
+    if isinstance(error, LookupError) and error.args:
+        text = str(error.args[0])
+    line = ' '.join(text.split()) or type(error).__name__
+    if isinstance(error, ImportError) and '.so' in line:
+        line += LIBRARY_HINT
+    return line
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line too."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print ``error: ...`` and exit with 2."""
+        print(f'error: {message}', file=sys.stderr)
+        raise SystemExit(2)
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share with mmdet's tools."""
+    parser.add_argument(
+        '--work-dir',
+        help='where logs, checkpoints and scores are written; '
+        'work_dirs/<name of the config> if neither this nor the config says',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config, for example '
+        'optim_wrapper.optimizer.lr=1e-4 model.backbone.init_cfg=None',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started several processes, if any',
+    )
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='given by torch.distributed.launch',
+    )
+
+
+def set_local_rank(local_rank: int) -> None:
+    """Tell mmengine which process of its machine this is."""
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
