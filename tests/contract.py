@@ -33,20 +33,20 @@ class BackboneContract:
     """Tests that any ``PyramidBackbone`` must pass.
 
     Attributes:
-        type: Registered name, with scope.
+        registered: Registered name, with scope.
         arch: A mapping of a small arch, with every kind of part in it.
         strides: Strides of its levels.
         kernels: (kernel, stride, padding) of its patch embeddings.
     """
 
-    type: str
+    registered: str
     arch: dict[str, Any]
     strides: tuple[int, ...]
     kernels: tuple[tuple[int, int, int], ...]
 
     def build(self, **options: Any) -> PyramidBackbone:
         torch.manual_seed(0)
-        config = {'type': self.type, 'arch': self.arch, **options}
+        config = {'type': self.registered, 'arch': self.arch, **options}
         return MODELS.build(config)
 
     def cells(self, size: int) -> list[int]:

@@ -19,14 +19,14 @@ SMALL = {
 
 
 class TestPVTv1(BackboneContract):
-    type = 'vitdense.PVT'
+    registered = 'vitdense.PVT'
     arch = {'design': 'v1', **SMALL}  # noqa: RUF012
     strides = (4, 8, 16, 32)
     kernels = ((4, 4, 0), (2, 2, 0), (2, 2, 0), (2, 2, 0))
 
 
 class TestPVTv2(BackboneContract):
-    type = 'vitdense.PVT'
+    registered = 'vitdense.PVT'
     arch = {'design': 'v2', **SMALL}  # noqa: RUF012
     strides = (4, 8, 16, 32)
     kernels = ((7, 4, 3), (3, 2, 1), (3, 2, 1), (3, 2, 1))

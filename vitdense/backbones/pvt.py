@@ -3,7 +3,7 @@
 B images, C channels, H x W grid, N = H * W tokens.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -133,7 +133,7 @@ class PositionedStage(Stage):
     def __init__(
         self,
         patch_embed: PatchEmbed,
-        blocks: Iterator[nn.Module],
+        blocks: Iterable[nn.Module],
         dim: int,
         stride: int,
         grid_hw: tuple[int, int],

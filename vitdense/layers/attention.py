@@ -45,10 +45,10 @@ def attend(
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, num_heads: int, scale: float | None
 ) -> Tensor:
-    heads = (
+    q, k, v = (
         t.unflatten(2, (num_heads, -1)).transpose(1, 2) for t in (q, k, v)
     )
-    out = F.scaled_dot_product_attention(*heads, scale=scale)
+    out = F.scaled_dot_product_attention(q, k, v, scale=scale)
     return out.transpose(1, 2).flatten(2)
 
 
@@ -158,7 +158,7 @@ class LinearQKV(nn.Module):
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens."""
-        return self.reduce.grid(size)
+        return self.reduce.grid(size)  # type: ignore[operator]
 
 
 class Attention(nn.Module):
@@ -196,4 +196,4 @@ class Attention(nn.Module):
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens."""
-        return self.qkv.grid(size)
+        return self.qkv.grid(size)  # type: ignore[operator]

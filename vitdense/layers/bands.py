@@ -129,19 +129,17 @@ class _Banded(torch.autograd.Function):
         ctx.save_for_backward(tokens, *learned)
         ctx.hidden = hidden
         ctx.plan = tuple(divide(len(tokens), hw, out.in_features, halo))
-        ctx.autocast = partial(
-            torch.autocast,
-            'cpu',
-            torch.get_autocast_dtype('cpu'),
-            torch.is_autocast_enabled('cpu'),
+        enabled = torch.is_autocast_enabled('cpu')
+        dtype = torch.get_autocast_dtype('cpu')
+        ctx.autocast = partial(torch.autocast, 'cpu', dtype, enabled)
+        result = tokens.new_empty(
+            *tokens.shape[:2],
+            out.out_features,
+            dtype=dtype if enabled else tokens.dtype,
         )
-        result = None
         for band in ctx.plan:
             wide = hidden(band.with_halo(tokens), band.hw)
-            part = out(band.crop(wide))
-            if result is None:
-                result = part.new_empty(*tokens.shape[:2], part.shape[-1])
-            band.of(result).copy_(part)
+            band.of(result).copy_(out(band.crop(wide)))
         return result
 
     @staticmethod
@@ -151,25 +149,28 @@ class _Banded(torch.autograd.Function):
         needs = ctx.needs_input_grad[5:-2]
         wanted = [i for i, need in enumerate(needs) if need]
         grad_tokens = torch.zeros_like(tokens)
-        grads: list[Tensor | None] = [None] * len(learned)
-        for i in (*wanted, -2):
-            grads[i] = torch.zeros_like(learned[i])
+        grad_weight = torch.zeros_like(weight)
+        grad_hidden = [torch.zeros_like(parameters[i]) for i in wanted]
         for band in ctx.plan:
             part = band.with_halo(tokens).detach().requires_grad_()
             with torch.enable_grad(), ctx.autocast():
                 wide = band.crop(ctx.hidden(part, band.hw))
             grad_out = band.of(grad)
             # the last projection by hand: autograd would compute it again
-            grads[-2] += grad_out.flatten(0, 1).t() @ wide.detach().flatten(
-                0, 1
-            )
-            inner = torch.autograd.grad(
+            grad_weight += grad_out.flatten(0, 1).t() @ wide.flatten(0, 1)
+            grad_part, *grad_band = torch.autograd.grad(
                 wide,
                 [part, *(parameters[i] for i in wanted)],
                 grad_out @ weight.to(grad_out.dtype),
             )
-            band.with_halo(grad_tokens).add_(inner[0])
-            for i, value in zip(wanted, inner[1:], strict=True):
-                grads[i] += value
-        grads[-1] = grad.sum((0, 1))
-        return (grad_tokens, None, None, None, None, *grads)
+            band.with_halo(grad_tokens).add_(grad_part)
+            for total, value in zip(grad_hidden, grad_band, strict=True):
+                total += value
+        grads: list[Tensor | None] = [None] * len(parameters)
+        for i, total in zip(wanted, grad_hidden, strict=True):
+            grads[i] = total
+        grad_bias = grad.sum((0, 1))
+        return (
+            *(grad_tokens, None, None, None, None),
+            *(*grads, grad_weight, grad_bias),
+        )
