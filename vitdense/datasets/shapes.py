@@ -1,9 +1,9 @@
 """Shapes: a generated data set for first steps, tests and quick starts.
 
-Pictures of overlapping coloured shapes on a shaded, noisy ground. The class
-of a shape is its outline alone; colour, size and turn are random. Written
-twice, in the layout of COCO (instance masks as run lengths) and in that of
-ADE20K (label maps from 1 on, where 1 is the ground)::
+Pictures of overlapping bright shapes on a dull, shaded, noisy ground. The
+class of a shape is its outline alone; colour, size and turn are random.
+Written twice, in the layout of COCO (instance masks as run lengths) and in
+that of ADE20K (label maps from 1 on, where 1 is the ground)::
 
     coco/{train2017,val2017}/000001.jpg
     coco/annotations/instances_{train2017,val2017}.json
@@ -36,7 +36,8 @@ SPEC: dict[str, Any] = {
     'seed': 0,
     'side_px': 128,
     'shapes': [2, 6],
-    'radius_px': [9, 30],
+    'radius_px': [10, 30],
+    'turn_degrees': [-20, 20],
     'images': {'train2017': 1600, 'val2017': 160},
 }
 # No shape hides more than this part of an earlier one.
@@ -133,7 +134,7 @@ def draw_picture(
             continue
         instances = [Instance(i.label, i.mask & ~mask) for i in instances]
         instances.append(Instance(label, mask))
-        canvas[mask] = rng.integers(0, 256, 3)
+        canvas[mask] = _bright_colour(rng)
     noise = rng.normal(0, 6, canvas.shape)
     image = np.clip(canvas + noise, 0, 255).astype(np.uint8)
     return image, instances
@@ -144,28 +145,39 @@ def _ground(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.float64]:
     ramp = np.linspace(0, 1, side_px)[:, None, None]
     if rng.random() < 0.5:
         ramp = ramp.transpose(1, 0, 2)
-    start, end = rng.uniform(0, 255, (2, 3))
+    start, end = rng.uniform(40, 110, (2, 3))
     ground = start + (end - start) * ramp
     return np.broadcast_to(ground, (side_px, side_px, 3)).copy()
+
+
+def _bright_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """A colour, ``(3,)``, with one channel high, one low and one between."""
+    colour = rng.uniform((200, 0, 0), (255, 255, 80))
+    return rng.permutation(colour)
 
 
 def _place(rng: np.random.Generator, label: int, side_px: int) -> Mask:
     """The pixels of a shape of random size, place and turn, ``(H, W)``."""
     radius = rng.uniform(*SPEC['radius_px'])
     centre = rng.uniform(radius / 2, side_px - radius / 2, 2)
-    corners = outline(label, rng.uniform(0, 2 * np.pi)) * radius + centre
+    turn = np.deg2rad(rng.uniform(*SPEC['turn_degrees']))
+    corners = outline(label, turn) * radius + centre
     mask = np.zeros((side_px, side_px), np.uint8)
     cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
     return mask.astype(bool)
 
 
 def outline(label: int, turn: float) -> npt.NDArray[np.float64]:
-    """Corners of a shape of radius 1, turned by radians: ``(K, 2)``."""
+    """Corners of a shape of radius 1, turned by radians: ``(K, 2)``.
+
+    Unturned, the square lies on a side; triangle and star point up.
+    """
     corners = (32, 4, 3, 10)[label]
     radii = np.ones(corners)
     if CLASSES[label] == 'star':
         radii[1::2] = 0.4
-    angles = turn + 2 * np.pi * np.arange(corners) / corners
+    first = -np.pi / 4 if CLASSES[label] == 'square' else -np.pi / 2
+    angles = first + turn + 2 * np.pi * np.arange(corners) / corners
     return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
 
 
