@@ -1,6 +1,7 @@
 """The backbones, registered in ``vitdense.registry.MODELS``."""
 
+from vitdense.backbones.cvt import CvT
 from vitdense.backbones.pvt import PVT
 from vitdense.backbones.t2t import T2TViT
 
-__all__ = ['PVT', 'T2TViT']
+__all__ = ['CvT', 'PVT', 'T2TViT']

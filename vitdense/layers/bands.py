@@ -108,6 +108,9 @@ def project_hidden(
     """
     if tokens.device.type != 'cpu' or torch.compiler.is_compiling():
         return out(hidden(tokens, hw))
+    if halo == 0:
+        # independent tokens, a class token perhaps among them: one column
+        hw = tokens.shape[1], 1
     return _Banded.apply(
         tokens, hw, hidden, out, halo, *parameters, out.weight, out.bias
     )

@@ -1,0 +1,110 @@
+"""CvT's projections of attention: depthwise convolution, BatchNorm, Linear.
+
+B images, N query tokens, M key tokens, C channels, P prefix tokens (the class
+token, or none), H x W grid.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vitdense.layers.batch_norm import MakeNorm
+from vitdense.layers.tokens import to_map, to_tokens
+
+KERNEL = 3
+
+
+class DepthwiseNorm(nn.Module):
+    """Depthwise 3 x 3 convolution and BatchNorm, with padding 1.
+
+    A BatchNorm in eval mode is folded into the convolution as it runs: one
+    pass over memory for two, and gradients reach the parameters of both.
+
+    Args:
+        dim: Channels.
+        stride: Tokens from one output to the next, along an axis.
+        norm: Makes the BatchNorm.
+    """
+
+    def __init__(self, dim: int, stride: int, norm: MakeNorm) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            dim,
+            dim,
+            KERNEL,
+            stride=stride,
+            padding=KERNEL // 2,
+            groups=dim,
+            bias=False,
+        )
+        self.bn = norm(dim)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the one convolution that equals both parts."""
+        bn = self.bn
+        scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
+        weight = self.conv.weight * scale[:, None, None, None]
+        return weight, bn.bias - bn.running_mean * scale
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride))."""
+        conv = self.conv
+        if self.bn.training:
+            return self.bn(conv(feature_map))
+        weight, bias = self.folded()
+        return F.conv2d(
+            feature_map,
+            weight,
+            bias,
+            conv.stride,
+            conv.padding,
+            1,
+            conv.groups,
+        )
+
+    def grid(self, size: int) -> int:
+        """Output cells along an axis of ``size`` tokens."""
+        return -(-size // self.conv.stride[0])
+
+
+class ConvQKV(nn.Module):
+    """Queries, keys and values from convolved tokens.
+
+    Section 3.2 of arXiv:2103.15808. Prefix tokens have no place on the grid:
+    they pass by the convolutions.
+
+    Args:
+        dim: Channels.
+        stride: That of the convolutions of keys and values.
+        norm: Makes the BatchNorms after the convolutions.
+    """
+
+    def __init__(self, dim: int, stride: int, norm: MakeNorm) -> None:
+        super().__init__()
+        self.conv_q = DepthwiseNorm(dim, 1, norm)
+        self.conv_k = DepthwiseNorm(dim, stride, norm)
+        self.conv_v = DepthwiseNorm(dim, stride, norm)
+        self.q = nn.Linear(dim, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
+
+    def forward(
+        self, tokens: Tensor, hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, P + N, C) -> (B, P + N, C), (B, P + M, C), (B, P + M, C)."""
+        num_prefix = tokens.shape[1] - hw[0] * hw[1]
+        prefix = tokens[:, :num_prefix]
+        # one copy at most, where each of the convolutions would make one
+        feature_map = to_map(tokens[:, num_prefix:].contiguous(), hw)
+        convolved = (
+            to_tokens(conv(feature_map))
+            for conv in (self.conv_q, self.conv_k, self.conv_v)
+        )
+        if num_prefix:
+            convolved = (torch.cat([prefix, t], 1) for t in convolved)
+        q, k, v = convolved
+        return self.q(q), self.k(k), self.v(v)
+
+    def grid(self, size: int) -> int:
+        """Key cells along an axis of ``size`` tokens."""
+        return self.conv_k.grid(size)
