@@ -139,7 +139,7 @@ def to_official(
     layout = _official_layout(family, tensors)
     blocks: dict[str, dict[int, Tensor]] = {}
     for target, tensor in tensors.items():
-        for name, block, slot in layout.find_source(target):
+        for name, block, slot in layout.sources(target):
             rows = tensor.chunk(slot.count)[slot.index]
             blocks.setdefault(name, {})[block] = rows
     official = {}
@@ -160,7 +160,7 @@ def _official_layout(family: str, names: Iterable[str]) -> Layout:
         if (
             layout.family == family
             and layout.unused == OFFICIAL
-            and all(any(layout.find_source(name)) for name in names)
+            and all(layout.sources(name) for name in names)
         ):
             return layout
     raise CheckpointError(

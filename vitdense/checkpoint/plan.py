@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -138,7 +139,7 @@ def _assign(
     plan: Plan, source: Mapping[str, Shape], model: Mapping[str, Shape]
 ) -> dict[str, dict[Slot, Piece]]:
     """Give each tensor of the file to the slots of its rule."""
-    built = {name.split('.')[1] for name in model if name[:7] == 'stages.'}
+    later = _later_stages(plan.layout, source, model)
     slots: dict[str, dict[Slot, Piece]] = defaultdict(dict)
     for name in source:
         found = plan.layout.find(name)
@@ -148,13 +149,13 @@ def _assign(
         rule, targets = found
         if rule.targets is None:
             plan.dropped[name] = rule.reason
-        elif all(_is_later(slot.name, built) for slot in targets):
+        elif all(_stage(slot.name) in later for slot in targets):
             plan.dropped[name] = 'stage that is not built'
         else:
             for block, slot in enumerate(targets):
                 piece = Piece(name, rule, block)
                 other = slots[slot.name].setdefault(slot, piece)
-                if slot.name not in model:
+                if slot.name not in model or not _may_hold(plan.layout, slot):
                     plan.problems.append(
                         f'unexpected: {name} (the model has no {slot.name})'
                     )
@@ -164,6 +165,25 @@ def _assign(
                         f'for {slot.name})'
                     )
     return slots
+
+
+def _stage(target: str) -> int:
+    return int(target.split('.')[1])
+
+
+def _may_hold(layout: Layout, slot: Slot) -> bool:
+    return layout.stages is None or _stage(slot.name) < layout.stages
+
+
+def _later_stages(
+    layout: Layout, source: Mapping[str, Shape], model: Mapping[str, Shape]
+) -> range:
+    """Stages of the file after those that the model has built."""
+    found = [layout.find(name) for name in source]
+    slots = [slot for entry in found if entry for slot in entry[1]]
+    held = {_stage(slot.name) for slot in slots if _may_hold(layout, slot)}
+    end = next(i for i in count() if i not in held)
+    return range(1 + max(map(_stage, model), default=-1), end)
 
 
 def _lacking(
@@ -177,15 +197,6 @@ def _lacking(
     return [name for name in model if name.startswith(layout.absent)]
 
 
-def _is_later(target: str, built: set[str]) -> bool:
-    parts = target.split('.')
-    return (
-        parts[0] == 'stages'
-        and parts[1] not in built
-        and int(parts[1]) >= len(built)
-    )
-
-
 def _fill(
     plan: Plan,
     target: str,
@@ -195,7 +206,7 @@ def _fill(
     prefix: str,
 ) -> None:
     """Settle what one tensor of the model is made of."""
-    expected = list(plan.layout.find_source(target))
+    expected = plan.layout.sources(target)
     if not expected and not slots:
         plan.problems.append(
             f'missing: {target} ({plan.layout.title} files have no such '

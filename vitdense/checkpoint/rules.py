@@ -11,7 +11,6 @@ first target; a target ``kv.weight[1/2]`` is the second of two blocks.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
@@ -88,6 +87,7 @@ class Layout:
         rules: The table; the first rule that fits a name counts.
         first_stage: Number of the first stage in its names.
         first_block: Number of the first block of a stage in its names.
+        stages: How many stages such files hold; None if it depends.
         prefix: What a name may begin with (the name of a base model).
         absent: Prefix of the vitdense tensors that such a file may lack, all
             of them; they keep their initial values. Empty if there are none.
@@ -106,6 +106,7 @@ class Layout:
     rules: tuple[Rule, ...]
     first_stage: int = 0
     first_block: int = 0
+    stages: int | None = None
     prefix: str = ''
     absent: str = ''
     unused: str | None = None
@@ -126,25 +127,14 @@ class Layout:
             for name in _expand(rule.name)
         )
 
-    def find_source(self, target: str) -> Iterator[tuple[str, int, Slot]]:
+    def sources(self, target: str) -> tuple[tuple[str, int, Slot], ...]:
         """Where the rows of a vitdense tensor lie in such a file.
 
-        Yields:
-            The name in the file, which of that tensor's blocks of rows it
-            is, and the slot of the vitdense tensor it fills.
+        Returns:
+            For each part: the name in the file, which of that tensor's blocks
+            of rows it is, and the slot of the vitdense tensor it fills.
         """
-        for rule in self.rules:
-            for block, slot in enumerate(rule.slots):
-                match = _regex(slot.name).fullmatch(target)
-                if match is None:
-                    continue
-                fields = self._shift(match.groupdict(), 1)
-                name = rule.name.format(**fields)
-                # an earlier, narrower rule may own this name
-                found = self.find(name)
-                if found is not None and found[0] is rule:
-                    where = Slot(target, slot.index, slot.count)
-                    yield name, block, where
+        return _sources(self, target)
 
     def _shift(self, fields: dict[str, str], sign: int) -> dict[str, str]:
         first = {'stage': self.first_stage, 'block': self.first_block}
@@ -199,3 +189,20 @@ def _find(layout: Layout, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
         if slots is not None:
             return rule, slots
     return None
+
+
+@lru_cache(maxsize=65536)
+def _sources(layout: Layout, target: str) -> tuple[tuple[str, int, Slot], ...]:
+    found = []
+    for rule in layout.rules:
+        for block, slot in enumerate(rule.slots):
+            match = _regex(slot.name).fullmatch(target)
+            if match is None:
+                continue
+            name = rule.name.format(**layout._shift(match.groupdict(), 1))
+            owner = layout.find(name)
+            # an earlier, narrower rule may own this name
+            if owner is not None and owner[0] is rule:
+                where = Slot(target, slot.index, slot.count)
+                found.append((name, block, where))
+    return tuple(found)

@@ -12,6 +12,7 @@ CLS_OF_STAGE_3 = 'stages.2.cls_token'
 OFFICIAL_CVT = Layout(
     title='official CvT',
     family='cvt',
+    stages=3,
     unused=OFFICIAL,
     rules=(
         *under(
@@ -59,6 +60,7 @@ def _transformers_projection(long: str, short: str) -> tuple[Rule, ...]:
 TRANSFORMERS_CVT = Layout(
     title="transformers' CvT",
     family='cvt',
+    stages=3,
     prefix='cvt.',
     note=(
         "transformers' files are the official weights under other names "

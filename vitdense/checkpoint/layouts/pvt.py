@@ -45,6 +45,7 @@ _OFFICIAL = (
 OFFICIAL_V1 = Layout(
     title='official PVT',
     family='pvt',
+    stages=4,
     first_stage=1,
     unused=OFFICIAL,
     rules=(
@@ -58,6 +59,7 @@ OFFICIAL_V1 = Layout(
 OFFICIAL_V2 = Layout(
     title='official PVTv2',
     family='pvt',
+    stages=4,
     first_stage=1,
     unused=OFFICIAL,
     rules=(
@@ -111,6 +113,7 @@ def _mmdet(*fc: tuple[str, str]) -> tuple[Rule, ...]:
 MMDET_V1 = Layout(
     title="mmdet's converted PVT",
     family='pvt',
+    stages=4,
     # the position embedding comes first in mmdet's list of blocks
     first_block=1,
     rules=(
@@ -121,6 +124,7 @@ MMDET_V1 = Layout(
 MMDET_V2 = Layout(
     title="mmdet's converted PVTv2",
     family='pvt',
+    stages=4,
     rules=(
         *_mmdet(('0', 'fc1'), ('4', 'fc2')),
         Rule(
@@ -133,6 +137,7 @@ MMDET_V2 = Layout(
 TIMM_V2 = Layout(
     title="timm's PVTv2",
     family='pvt',
+    stages=4,
     rules=(
         *under('patch_embed.', 'stages.0.patch_embed.', EMBED),
         *under(STAGE + 'downsample.', STAGE + 'patch_embed.', EMBED),
@@ -162,6 +167,7 @@ _HF_MLP = {
 TRANSFORMERS_V1 = Layout(
     title="transformers' PVT",
     family='pvt',
+    stages=4,
     prefix='pvt.',
     rules=(
         *under(
@@ -194,6 +200,7 @@ _HF_BLOCK_V2 = 'encoder.layers.{stage}.blocks.{block}.'
 TRANSFORMERS_V2 = Layout(
     title="transformers' PVTv2",
     family='pvt',
+    stages=4,
     prefix='pvt_v2.',
     rules=(
         *under(

@@ -51,6 +51,7 @@ _OFFICIAL = (
 PERFORMER = Layout(
     title='official T2T-ViT',
     family='t2t',
+    stages=3,
     first_stage=1,
     positions='bicubic',
     window=7 * 7,
