@@ -229,7 +229,7 @@ class BackboneContract:
     def test_compile_without_graph_breaks(self) -> None:
         model = self.build().eval()
         compiled = torch.compile(
-            model, fullgraph=True, dynamic=True, backend='aot_eager'
+            model, fullgraph=True, dynamic=True, backend='eager'
         )
         with torch.no_grad():
             for hw in ((64, 64), (65, 97)):

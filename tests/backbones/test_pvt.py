@@ -12,7 +12,7 @@ from vitdense.backbones.pvt import VARIANTS
 
 SMALL = {
     'dims': (8, 16, 16, 24),
-    'depths': (2, 1, 2, 1),
+    'depths': (2, 1, 1, 1),
     'heads': (1, 2, 2, 3),
     'mlp_ratios': (4, 4, 2, 2),
 }
