@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config, DictAction
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
@@ -25,6 +26,17 @@ PVT_ARCHS = ['tiny', 'small', 'medium', 'large', 'v2-b0', 'v2-b1', 'v2-b2']
 PVT_ARCHS += ['v2-b2-li', 'v2-b3', 'v2-b4', 'v2-b5']
 T2T_REST = ['7', '10', '12', '24', 't-19', 't-24']
 T2T_REST += ['14-se', '14-resnext', '14-wide']
+
+
+METAFILES = {
+    path.parent.name: yaml.safe_load(path.read_text())
+    for path in (ROOT / 'configs').glob('*/metafile.yml')
+}
+PARAMETERS = {
+    ROOT / model['Config']: model['Metadata']['Parameters']
+    for metafile in METAFILES.values()
+    for model in metafile['Models']
+}
 
 
 def load(path: Path) -> Config:
@@ -72,10 +84,42 @@ def test_the_whole_matrix_is_there() -> None:
     assert names == expected_names()
 
 
+def test_metafiles_list_every_config() -> None:
+    assert sorted(METAFILES) == ['cvt', 'pvt', 't2t']
+    assert sorted(PARAMETERS) == [
+        path for path in CONFIGS if path.parent.name != 'quickstart'
+    ]
+    for family, metafile in METAFILES.items():
+        collections = {c['Name'] for c in metafile['Collections']}
+        for model in metafile['Models']:
+            assert model['In Collection'] in collections
+            assert model['Config'] == f'configs/{family}/{model["Name"]}.py'
+
+
+@pytest.mark.parametrize(
+    ('name', 'millions'),
+    [
+        # published, for whole models
+        ('retinanet_pvt-small_fpn_1x_coco', 34.22),
+        ('retinanet_pvt-v2-b2-li_fpn_1x_coco', 32.29),
+        ('mask-rcnn_pvt-tiny_fpn_1x_coco', 32.88),
+        ('mask-rcnn_pvt-v2-b0_fpn_1x_coco', 23.45),
+        ('mask-rcnn_pvt-v2-b5_fpn_1x_coco', 101.61),
+        ('semantic-fpn_pvt-tiny_8xb4-40k_ade20k-512x512', 16.98),
+        ('semantic-fpn_pvt-v2-b0_8xb4-40k_ade20k-512x512', 7.55),
+    ],
+)
+def test_parameters_are_the_published_ones(name: str, millions: float) -> None:
+    assert PARAMETERS[ROOT / 'configs' / 'pvt' / f'{name}.py'] == millions
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 def test_config_is_consistent(path: Path) -> None:
     cfg = load(path)
     model = build(cfg)
+    millions = sum(p.numel() for p in model.parameters()) / 1e6
+    if path in PARAMETERS:
+        assert PARAMETERS[path] == pytest.approx(millions, abs=0.006)
     strides = model.backbone.out_strides
     channels = model.backbone.out_channels
     assert tuple(cfg.get('out_channels', channels)) == channels
