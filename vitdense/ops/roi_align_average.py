@@ -1,0 +1,123 @@
+"""Average RoIAlign as two matrix products per RoI.
+
+B maps of C channels and H x W cells; N RoIs of P x Q bins.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vitdense.ops.backend import kernels_for
+from vitdense.ops.roi_geometry import Axis, bin_weights, spans
+
+# Cells that one matrix product reads, summed over its RoIs: many RoIs share a
+# product on small maps, where calls cost most, few on large ones.
+_CELLS_PER_PRODUCT = 1 << 16
+
+
+def average_forward(
+    maps: Tensor, images: Tensor, y: Axis, x: Axis, sampling_ratio: int
+) -> Tensor:
+    """(B, C, H, W), (N,) image indices -> (N, C, P, Q)."""
+    rows, columns = (bin_weights(axis, sampling_ratio) for axis in (y, x))
+    pooled = maps.new_zeros(len(images), maps.size(1), y.bins, x.bins)
+    kernels = kernels_for(maps)
+    if kernels is not None:
+        plan = kernels.Plan(*_plan(len(maps), images, rows, columns))
+        kernels.in_threads(
+            kernels.average_forward,
+            maps.contiguous().numpy(),
+            pooled.numpy(),
+            plan,
+        )
+        return pooled
+    for image, group, height, width in _groups(maps, images, rows, columns):
+        # (C, kP, W), as if the k RoIs' bins were one RoI's
+        bands = (
+            rows[group, :, height].flatten(0, 1)
+            @ maps[image, :, height, width]
+        )
+        bands = bands.unflatten(1, (-1, y.bins)).transpose(0, 1)
+        pooled[group] = bands @ columns[group, :, width].mT[:, None]
+    return pooled
+
+
+def average_backward(
+    grad_maps: Tensor,
+    grad: Tensor,
+    images: Tensor,
+    y: Axis,
+    x: Axis,
+    sampling_ratio: int,
+) -> None:
+    """Adds gradients (N, C, P, Q) to those of the maps, in place.
+
+    Args:
+        grad_maps: (B, C, H, W), contiguous.
+    """
+    rows, columns = (bin_weights(axis, sampling_ratio) for axis in (y, x))
+    kernels = kernels_for(grad)
+    if kernels is not None:
+        plan = kernels.Plan(*_plan(len(grad_maps), images, rows, columns))
+        kernels.in_threads(
+            kernels.average_backward,
+            grad_maps.numpy(),
+            grad.contiguous().numpy(),
+            plan,
+        )
+        return
+    for image, group, height, width in _groups(
+        grad_maps, images, rows, columns
+    ):
+        bands = grad[group] @ columns[group, :, width][:, None]
+        bands = bands.transpose(0, 1).flatten(1, 2)
+        grad_maps[image, :, height, width] += (
+            rows[group, :, height].flatten(0, 1).mT @ bands
+        )
+
+
+def _plan(
+    num_maps: int, images: Tensor, rows: Tensor, columns: Tensor
+) -> list[npt.NDArray[np.generic]]:
+    """The fields of ``kernels.Plan``."""
+    by_image = images.argsort(stable=True)
+    bounds = torch.searchsorted(images[by_image], torch.arange(num_maps + 1))
+    extent = spans(columns.sum(1))
+    fields = (
+        by_image,
+        bounds,
+        rows,
+        spans(rows),
+        columns,
+        spans(columns),
+        extent,
+    )
+    return [field.numpy() for field in fields]
+
+
+def _groups(
+    maps: Tensor, images: Tensor, rows: Tensor, columns: Tensor
+) -> Iterator[tuple[int, Tensor, slice, slice]]:
+    """RoIs that share matrix products: image, indices, rows and columns."""
+    size = max(1, _CELLS_PER_PRODUCT // (maps.size(2) * maps.size(3)))
+    # one transfer from the device, not one for each group
+    extent_y, extent_x = (spans(axis.sum(1)).cpu() for axis in (rows, columns))
+    images = images.cpu()
+    for image in range(len(maps)):
+        members = (images == image).nonzero()[:, 0]
+        members = members[extent_y[members, 0].argsort()]
+        for group in members.split(size):
+            yield (
+                image,
+                group,
+                _union(extent_y[group]),
+                _union(extent_x[group]),
+            )
+
+
+def _union(extents: Tensor) -> slice:
+    """(K, 2) spans -> the cells from the first to the last."""
+    return slice(int(extents[:, 0].min()), int(extents[:, 1].max()))
