@@ -39,7 +39,7 @@ def test_official_file_fits(shared: Path, name: str) -> None:
         *('cls_token', 'norm.weight', 'norm.bias'),
         *('head.weight', 'head.bias'),
     }
-    kept = {key for key in result.report.initial}
+    kept = set(result.report.initial)
     assert all(key.startswith('stages.3.') for key in kept)
     assert bool(kept) == (OFFICIAL[name][0] == 't2t')
     assert result.report.matched + len(kept) == result.report.total
