@@ -1,3 +1,15 @@
-"""Hierarchical vision transformers for detection and segmentation."""
+"""Hierarchical vision transformers for detection and segmentation.
+
+Importing the package makes the operators of mmcv available without a compiler
+(see ``vitdense.ops``) and its configs inheritable as ``vitdense::...``.
+"""
+
+from mmengine.config.utils import MODULE2PACKAGE
+
+from vitdense import ops
 
 __version__ = '0.1.0'
+
+MODULE2PACKAGE['vitdense'] = 'vitdense'
+ops.install()
+ops.rebind_stubs()
