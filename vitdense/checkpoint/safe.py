@@ -84,7 +84,7 @@ def read_pickle(
             )
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(file, error)) from error
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # damaged bytes can raise anything here
         raise CheckpointError(

@@ -88,6 +88,9 @@ PUBLISHED: Mapping[str, Mapping[str, Published]] = MappingProxyType(
                 't-14': _t2t('T2T_ViTt_14', 81.7),
                 't-19': _t2t('T2T_ViTt_19', 82.4),
                 't-24': _t2t('T2T_ViTt_24', 82.6),
+                '14-se': _NONE_SHARED,
+                '14-resnext': _NONE_SHARED,
+                '14-wide': _NONE_SHARED,
                 'pyramid-t': _NONE_TRAINED,
                 'pyramid-s': _NONE_TRAINED,
             }
