@@ -1,0 +1,186 @@
+"""Compares backbones by time, memory, parameters and FLOPs.
+
+tools/benchmark.py speed NAME...     backbones side by side
+tools/benchmark.py growth NAME...    exponents over the area of the image
+tools/benchmark.py step CONFIG...    a training step of detectors
+
+Names of backbones: vitdense.PVT:v2-b2, mmdet.ResNet{"depth": 50},
+timm:pvt_v2_b2, transformers:cvt, plain.PVT:v2-b2 (vitdense's written out
+plainly). A detector's backbone is exchanged by CONFIG@NAME.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from vitdense.analysis.growth import Growth, grow
+from vitdense.analysis.settings import DTYPES, Settings, parse_size
+from vitdense.analysis.speed import Entry, Plan, Row, compare
+from vitdense.analysis.tables import (
+    console,
+    show_growth,
+    show_rows,
+    write_csv,
+    write_json,
+)
+
+GROWTH_SIZES = '256,384,512,768,1024,1536'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    for name, size, text in (
+        ('speed', '224', 'compare backbones'),
+        ('growth', GROWTH_SIZES, 'fit how cost grows with image area'),
+        ('step', '800x1344', 'compare training steps of detectors'),
+    ):
+        _add_options(commands.add_parser(name, help=text), name, size)
+    return parser.parse_args()
+
+
+def _add_options(
+    parser: argparse.ArgumentParser, command: str, size: str
+) -> None:
+    parser.add_argument('names', nargs='+', metavar='NAME')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N')
+    parser.add_argument(
+        '--dtype',
+        default='float32',
+        choices=DTYPES,
+        help='half precision runs under autocast',
+    )
+    parser.add_argument(
+        '--size',
+        default=size,
+        help='HEIGHTxWIDTH or one number, in pixels'
+        + ('; several, with commas' if command == 'growth' else ''),
+    )
+    parser.add_argument('--batch', type=int, default=1, help='images')
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='measure torch.compile(model, dynamic=True)',
+    )
+    parser.add_argument('--threads', type=int, help='of the CPU')
+    parser.add_argument(
+        '--warmup', type=int, default=1, help='runs before those timed'
+    )
+    parser.add_argument('--repeats', type=int, default=5, help='runs timed')
+    parser.add_argument('--json', type=Path, help='file for all figures')
+    parser.add_argument('--csv', type=Path, help='file for the table')
+    parser.add_argument(
+        '--python', help='interpreter for the rows, if not this one'
+    )
+    if command != 'growth':
+        parser.add_argument('--baseline', metavar='NAME')
+        parser.add_argument(
+            '--baseline-python',
+            help='interpreter for the baseline, if not this one',
+        )
+    if command == 'speed':
+        parser.add_argument(
+            '--check',
+            action='store_true',
+            help="compare outputs of vitdense's backbones with those of "
+            'their plain forms',
+        )
+
+
+def make_plan(args: argparse.Namespace, size: tuple[int, int]) -> Plan:
+    baseline = getattr(args, 'baseline', None)
+    if baseline is None and getattr(args, 'baseline_python', None):
+        raise ValueError('--baseline-python is given without --baseline')
+    for path in (args.json, args.csv):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f'there is no folder {path.parent}')
+    return Plan(
+        'step' if args.command == 'step' else 'backbone',
+        [Entry(name, args.python) for name in args.names],
+        Settings(
+            device=args.device,
+            dtype=args.dtype,
+            height=size[0],
+            width=size[1],
+            batch=args.batch,
+            compiled=args.compile,
+            threads=args.threads,
+            warmup=args.warmup,
+            repeats=args.repeats,
+        ),
+        Entry(baseline, args.baseline_python) if baseline else None,
+        getattr(args, 'check', False),
+    )
+
+
+def measure(
+    args: argparse.Namespace, plan: Plan, sizes: list[tuple[int, int]]
+) -> list[Row]:
+    """Measures and shows; an interrupt ends it and keeps what there is."""
+    growths: list[Growth] = []
+    rows: list[Row] = []
+    with Progress(
+        TextColumn('{task.description}', markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task('', total=plan.ticks() * len(sizes))
+
+        def tick(name: str) -> None:
+            progress.update(task, advance=1, description=name)
+
+        try:
+            if args.command == 'growth':
+                for growth in grow(plan, sizes, tick):
+                    growths.append(growth)
+                    rows += growth.rows
+            else:
+                for row in compare(plan, tick):
+                    rows.append(row)
+        except KeyboardInterrupt:
+            print('error: interrupted; some rows are missing', file=sys.stderr)
+    if args.command == 'growth':
+        show_growth(growths, console())
+    else:
+        show_rows(rows, console())
+    return rows
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        sizes = [parse_size(text) for text in args.size.split(',')]
+        if len(sizes) > 1 and args.command != 'growth':
+            raise ValueError(f'--size {args.size} has more than one size')
+        plan = make_plan(args, sizes[0])
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    rows = measure(args, plan, sizes)
+    if args.json is not None:
+        write_json(args.json, rows, {'command': shlex.join(sys.argv)})
+    if args.csv is not None and rows:
+        write_csv(args.csv, rows)
+    expected = len(plan.all_entries()) * len(sizes)
+    done = [row for row in rows if row.error is None]
+    return int(len(done) < expected)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""How time and memory grow with the area of an image."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from vitdense.analysis.settings import FORWARD, FORWARD_BACKWARD
+from vitdense.analysis.speed import Plan, Row, Tick, compare
+
+
+@dataclass
+class Growth:
+    """Costs of one model over image sizes.
+
+    Attributes:
+        name: As it was asked for.
+        rows: What was measured at each size.
+    """
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+
+    def exponents(self) -> dict[str, float]:
+        """Powers of the area that the costs grow with.
+
+        'memory' is what a forward and backward pass needs beyond libraries
+        and weights. A cost that was not measured at two sizes is left out.
+        """
+        measures = {
+            FORWARD: lambda row: row.median(FORWARD),
+            FORWARD_BACKWARD: lambda row: row.median(FORWARD_BACKWARD),
+            'memory': _working_bytes,
+            'macs': lambda row: row.macs,
+        }
+        found = {}
+        for name, measure in measures.items():
+            points = [
+                (row.settings.height * row.settings.width, measure(row))
+                for row in self.rows
+            ]
+            known = [(area, value) for area, value in points if value]
+            if len(known) > 1:
+                found[name] = fit_exponent(*zip(*known, strict=True))
+        return found
+
+
+def fit_exponent(areas: Sequence[float], costs: Sequence[float]) -> float:
+    """Power of a power law: least squares on logarithms.
+
+    Args:
+        areas: Positive, at least two different ones.
+        costs: Positive, one for each area.
+    """
+    x = [math.log(area) for area in areas]
+    y = [math.log(cost) for cost in costs]
+    x_mean, y_mean = sum(x) / len(x), sum(y) / len(y)
+    covariance = sum(
+        (a - x_mean) * (b - y_mean) for a, b in zip(x, y, strict=True)
+    )
+    return covariance / sum((a - x_mean) ** 2 for a in x)
+
+
+def grow(
+    plan: Plan, sizes: Sequence[tuple[int, int]], tick: Tick = lambda _: None
+) -> Iterator[Growth]:
+    """Measures each entry of a plan at each size.
+
+    Args:
+        plan: Its settings' size is not read.
+        sizes: Heights and widths, in pixels.
+        tick: As for ``speed.compare``.
+    """
+    for entry in plan.entries:
+        growth = Growth(entry.name)
+        for height, width in sizes:
+            settings = replace(plan.settings, height=height, width=width)
+            one = replace(plan, entries=[entry], settings=settings)
+            growth.rows.extend(compare(one, tick))
+        yield growth
+
+
+def _working_bytes(row: Row) -> int | None:
+    if row.peak_bytes is None or row.held_bytes is None:
+        return None
+    return row.peak_bytes - row.held_bytes

@@ -1,0 +1,239 @@
+"""Compares models: time, memory, parameters and FLOPs, side by side.
+
+Each model runs in a process of its own. A row and its baseline are timed in
+turns, so that both see the same machine; peak memory is that of fresh
+processes. This module imports no torch: the parent process stays small.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import Any
+
+from vitdense.analysis.process import Worker, WorkerError
+from vitdense.analysis.settings import FORWARD, FORWARD_BACKWARD, Settings
+from vitdense.analysis.specs import parse_backbone, parse_detector
+
+TOLERANCE = 1e-5  # of outputs against the plain form
+MODES = {
+    'backbone': (FORWARD, FORWARD_BACKWARD),
+    'step': (FORWARD_BACKWARD,),
+}
+
+Tick = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model to measure.
+
+    Attributes:
+        name: As ``specs`` reads it.
+        python: Interpreter that runs it; None is this one.
+    """
+
+    name: str
+    python: str | None = None
+
+
+@dataclass
+class Row:
+    """What was measured of one model.
+
+    Attributes:
+        name: As it was asked for.
+        settings: How it was run.
+        seconds: Every time taken, by what was timed.
+        ratios: Baseline's median over this row's, by what was timed: above
+            1 is faster. Both taken in turns.
+        parameters: Learned values.
+        macs: Multiply-accumulates of a forward pass of the batch.
+        peak_bytes: Memory at the peak of forward and backward.
+        held_bytes: Memory before the first pass: libraries and weights.
+        memory_ratio: This row's peak over the baseline's: below 1 is less.
+        deviation: From the plain form, relative; None if not checked.
+        machine: What it ran on, and versions.
+        product_rate: FLOP/s of a plain matrix product in the same process.
+        error: Why the row ended early, in one line; None if it did not.
+    """
+
+    name: str
+    settings: Settings
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    parameters: int | None = None
+    macs: float | None = None
+    peak_bytes: int | None = None
+    held_bytes: int | None = None
+    memory_ratio: float | None = None
+    deviation: float | None = None
+    machine: dict[str, Any] = field(default_factory=dict)
+    product_rate: float | None = None
+    error: str | None = None
+
+    def median(self, mode: str) -> float | None:
+        """Median seconds of ``mode``."""
+        return median(self.seconds[mode]) if self.seconds.get(mode) else None
+
+    def spread(self, mode: str) -> float | None:
+        """Half the distance between the quartiles of ``mode``, seconds."""
+        times = self.seconds.get(mode, [])
+        if len(times) < 2:
+            return None
+        low, _, high = quantiles(times, n=4, method='inclusive')
+        return (high - low) / 2
+
+    def images_per_second(self, mode: str) -> float | None:
+        """Images a second in ``mode``."""
+        seconds = self.median(mode)
+        return self.settings.batch / seconds if seconds else None
+
+    def share(self) -> float | None:
+        """Share of the matrix product's rate that a forward pass reaches."""
+        seconds = self.median(FORWARD)
+        if not (seconds and self.macs and self.product_rate):
+            return None
+        return 2 * self.macs / seconds / self.product_rate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        kind: 'backbone' or 'step', a key of ``MODES``.
+        entries: One for each row.
+        settings: How every row is run.
+        baseline: Measured first; the others are compared with it.
+        check: Whether outputs of vitdense's backbones are compared with
+            those of their plain forms.
+
+    Raises:
+        ValueError, FileNotFoundError: If a name has no known form.
+    """
+
+    kind: str
+    entries: Sequence[Entry]
+    settings: Settings
+    baseline: Entry | None = None
+    check: bool = False
+
+    def __post_init__(self) -> None:
+        parse = parse_backbone if self.kind == 'backbone' else parse_detector
+        for entry in self.all_entries():
+            parse(entry.name)
+
+    def all_entries(self) -> list[Entry]:
+        """The baseline, if any, and the others."""
+        first = [] if self.baseline is None else [self.baseline]
+        return [*first, *self.entries]
+
+    def ticks(self) -> int:
+        """How often ``compare`` reports progress if nothing fails."""
+        # built and warmed up, each repeat, memory
+        return len(self.all_entries()) * (self.settings.repeats + 2)
+
+
+def compare(plan: Plan, tick: Tick = lambda _: None) -> Iterator[Row]:
+    """Measures the rows of a plan, the baseline's first.
+
+    A row that fails says why and lets the others go on.
+
+    Args:
+        plan: What to measure.
+        tick: Called after each part, with the name of the row.
+    """
+    with ExitStack() as stack:
+        reference = None
+        if plan.baseline is not None:
+            reference = _Runner(plan, plan.baseline, stack)
+            reference.measure(None, tick)
+            yield reference.row
+            if reference.row.error is not None:
+                reference = None
+        for entry in plan.entries:
+            with ExitStack() as own:
+                runner = _Runner(plan, entry, own)
+                runner.measure(reference, tick)
+                yield runner.row
+
+
+class _Runner:
+    """Measures one row; its worker lives as long as ``stack``."""
+
+    def __init__(self, plan: Plan, entry: Entry, stack: ExitStack) -> None:
+        self.plan = plan
+        self.entry = entry
+        self.stack = stack
+        self.row = Row(entry.name, plan.settings)
+        self.worker: Worker
+
+    def measure(self, reference: '_Runner | None', tick: Tick) -> None:
+        """Fills the row, in turns with ``reference``."""
+        try:
+            self._measure_memory(reference)
+            tick(self.row.name)
+            self._start()
+            tick(self.row.name)
+            self._measure_time(reference, tick)
+            self._check()
+        except WorkerError as error:
+            self.row.error = str(error)
+
+    def time(self, mode: str) -> float:
+        """Seconds of one run in this row's worker."""
+        seconds: float = self.worker.ask('time', mode=mode)
+        return seconds
+
+    def _open(self, stack: ExitStack) -> Worker:
+        worker = Worker(self.plan.settings, self.entry.python)
+        stack.enter_context(worker)
+        self.row.parameters = worker.ask(
+            'build', kind=self.plan.kind, name=self.entry.name
+        )
+        return worker
+
+    def _measure_memory(self, reference: '_Runner | None') -> None:
+        with ExitStack() as own:
+            worker = self._open(own)
+            held = worker.ask('peak')
+            self.row.held_bytes, self.row.peak_bytes = held.values()
+            if self.plan.kind == 'backbone':
+                self.row.macs = worker.ask('macs')
+        if reference is not None and reference.row.peak_bytes:
+            self.row.memory_ratio = held['peak'] / reference.row.peak_bytes
+
+    def _start(self) -> None:
+        self.worker = self._open(self.stack)
+        self.row.machine = self.worker.ask('machine')
+        self.row.product_rate = self.worker.ask('product_rate')
+        for mode in MODES[self.plan.kind]:
+            for _ in range(self.plan.settings.warmup):
+                self.time(mode)
+
+    def _measure_time(self, reference: '_Runner | None', tick: Tick) -> None:
+        runners = [self] if reference is None else [reference, self]
+        taken: dict[str, list[list[float]]] = {
+            mode: [[] for _ in runners] for mode in MODES[self.plan.kind]
+        }
+        for _ in range(self.plan.settings.repeats):
+            for mode, columns in taken.items():
+                for runner, column in zip(runners, columns, strict=True):
+                    column.append(runner.time(mode))
+            tick(self.row.name)
+        for mode, columns in taken.items():
+            self.row.seconds[mode] = columns[-1]
+            if reference is not None:
+                self.row.ratios[mode] = median(columns[0]) / median(columns[1])
+
+    def _check(self) -> None:
+        checked = self.plan.check and self.entry.name.startswith('vitdense.')
+        if not checked:
+            return
+        self.row.deviation = self.worker.ask('deviation')
+        if self.row.deviation > TOLERANCE:
+            raise WorkerError(
+                f'outputs deviate from the plain form by '
+                f'{self.row.deviation:.1e}, more than {TOLERANCE:.0e}'
+            )
