@@ -4,6 +4,8 @@ B images, N tokens, C channels, m features.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +33,20 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
         v: Values.
         w: Random features.
     """
-    with torch.autocast(v.device.type, enabled=False):
+    with _full_precision(v.device.type):
         q_features = _features(q.float(), w.float())
         k_features = _features(k.float(), w.float())
         summary = k_features.transpose(1, 2) @ v.float()
         total = k_features.sum(1).unsqueeze(2)
         out = (q_features @ summary) / (q_features @ total + EPS)
     return out.to(v.dtype)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[Any]:
+    # there is no autocast on 'meta', where FLOPs are counted
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
 
 
 def _features(x: Tensor, w: Tensor) -> Tensor:
