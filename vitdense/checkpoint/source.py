@@ -155,7 +155,7 @@ class _Transfer:
                 self.file.seek(0)  # sent from the start again
                 self.file.truncate()
             self._note(answer)
-            while chunk := answer.read(_CHUNK_BYTES):
+            while chunk := answer.read1(_CHUNK_BYTES):
                 self.file.write(chunk)
         if self.size is None:  # the end was marked, and came
             self.size = self.file.tell()
