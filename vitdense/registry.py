@@ -5,40 +5,71 @@ the package a scope names, so no ``custom_imports`` is needed; ``locations``
 keeps that import cheap, because a module is loaded when first looked up.
 """
 
-from mmengine.registry import DATASETS as ROOT_DATASETS
-from mmengine.registry import HOOKS as ROOT_HOOKS
-from mmengine.registry import METRICS as ROOT_METRICS
-from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
-from mmengine.registry import Registry
+from typing import Any
 
-MODELS = Registry(
-    'model',
-    parent=ROOT_MODELS,
-    scope='vitdense',
-    locations=['vitdense.backbones'],
-)
-DATASETS = Registry(
-    'dataset',
-    parent=ROOT_DATASETS,
-    scope='vitdense',
-    locations=['vitdense.datasets'],
-)
-HOOKS = Registry(
-    'hook',
-    parent=ROOT_HOOKS,
-    scope='vitdense',
-    locations=['vitdense.engine'],
-)
-METRICS = Registry(
-    'metric',
-    parent=ROOT_METRICS,
-    scope='vitdense',
-    locations=['vitdense.datasets'],
-)
-OPTIM_WRAPPERS = Registry(
-    'optim_wrapper',
-    parent=ROOT_OPTIM_WRAPPERS,
-    scope='vitdense',
-    locations=['vitdense.engine'],
-)
+from mmengine import registry as roots
+from mmengine.registry import DefaultScope, Registry
+
+SCOPE = 'vitdense'
+
+
+class ScopedRegistry(Registry):
+    """A registry that leaves names which are not its own to the config's.
+
+    All that a config inherits as ``vitdense::...`` is built in our scope, the
+    classes of mmdet and mmseg too. Their plain names mean what they mean
+    in the config's ``default_scope``, as they do without inheritance.
+    """
+
+    def get(self, key: str) -> Any:
+        """The class of that name, from here or from the default scope."""
+        self.import_from_location()
+        scope = _default_scope()
+        if '.' in key or key in self.module_dict or scope is None:
+            return super().get(key)
+        with self.switch_scope_and_registry(scope) as registry:
+            if registry is not self:
+                return registry.get(key)
+        return super().get(key)
+
+
+def _default_scope() -> str | None:
+    """The innermost default scope that is not ours."""
+    for instance in reversed(DefaultScope._instance_dict.values()):
+        if instance.scope_name != SCOPE:
+            return str(instance.scope_name)
+    return None
+
+
+def _child(root: Registry, *locations: str) -> ScopedRegistry:
+    return ScopedRegistry(
+        root.name,
+        parent=root,
+        scope=SCOPE,
+        locations=list(locations or [SCOPE]),
+    )
+
+
+MODELS = _child(roots.MODELS, 'vitdense.backbones')
+DATASETS = _child(roots.DATASETS, 'vitdense.datasets')
+HOOKS = _child(roots.HOOKS, 'vitdense.engine')
+METRICS = _child(roots.METRICS, 'vitdense.datasets')
+OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
+
+# No parts of ours yet, but names to find for inherited configs.
+for _root in (
+    roots.DATA_SAMPLERS,
+    roots.EVALUATOR,
+    roots.LOG_PROCESSORS,
+    roots.LOOPS,
+    roots.MODEL_WRAPPERS,
+    roots.OPTIMIZERS,
+    roots.OPTIM_WRAPPER_CONSTRUCTORS,
+    roots.PARAM_SCHEDULERS,
+    roots.TASK_UTILS,
+    roots.TRANSFORMS,
+    roots.VISBACKENDS,
+    roots.VISUALIZERS,
+    roots.WEIGHT_INITIALIZERS,
+):
+    _child(_root)

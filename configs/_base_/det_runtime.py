@@ -1,4 +1,6 @@
 default_scope = 'mmdet'
+# for the libraries' own tools: their models need the stand-ins for operators
+custom_imports = dict(imports=['vitdense'], allow_failed_imports=False)
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
