@@ -229,7 +229,9 @@ def _block(spec: T2TArch, index: int, drop_path_rate: float) -> Block:
     reduce = StridedKeys(dim, ratio, EPS) if ratio > 1 else KeepKeys()
     qkv = LinearQKV(dim, reduce, bias=False)
     if spec.se_reduction and index == 2:
-        attn = ExcitedAttention(dim, heads, qkv, None, spec.se_reduction)
+        attn: Attention = ExcitedAttention(
+            dim, heads, qkv, None, spec.se_reduction
+        )
     else:
         attn = Attention(dim, heads, qkv, None)
     mlp = Mlp(dim, dim * spec.mlp_ratios[index], F.gelu)

@@ -12,7 +12,7 @@ On CPU, in eager mode. Accelerators and compilers get the whole map at once.
 B images, N = H * W tokens, C channels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -111,8 +111,33 @@ def project_hidden(
     if halo == 0:
         # independent tokens, a class token perhaps among them: one column
         hw = tokens.shape[1], 1
+    plan = divide(len(tokens), hw, out.in_features, halo)
+    return project_bands(
+        tokens, tokens.shape[:2], plan, hidden, parameters, out
+    )
+
+
+def project_bands(
+    inputs: Tensor,
+    shape: tuple[int, ...],
+    plan: Iterable[Band],
+    hidden: Hidden,
+    parameters: Sequence[nn.Parameter],
+    out: nn.Linear,
+) -> Tensor:
+    """``out(hidden(inputs))`` in the bands of a plan.
+
+    Args:
+        inputs: Their second dimension is the one that bands divide.
+        shape: Of the result, but for its channels.
+        plan: Bands, each with what it needs of ``inputs``.
+        hidden: Maps a band's inputs to wide hidden tokens.
+        parameters: What ``hidden`` learns.
+        out: Projection back from the hidden width.
+    """
     return _Banded.apply(
-        tokens, hw, hidden, out, halo, *parameters, out.weight, out.bias
+        *(inputs, shape, tuple(plan), hidden, out),
+        *(*parameters, out.weight, out.bias),
     )
 
 
@@ -122,58 +147,62 @@ class _Banded(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        tokens: Tensor,
-        hw: tuple[int, int],
+        inputs: Tensor,
+        shape: tuple[int, ...],
+        plan: tuple[Band, ...],
         hidden: Hidden,
         out: nn.Linear,
-        halo: int,
-        *learned: Tensor,
+        *learned: Tensor | None,
     ) -> Tensor:
-        ctx.save_for_backward(tokens, *learned)
+        ctx.save_for_backward(inputs, *learned)
         ctx.hidden = hidden
-        ctx.plan = tuple(divide(len(tokens), hw, out.in_features, halo))
+        ctx.plan = plan
         enabled = torch.is_autocast_enabled('cpu')
         dtype = torch.get_autocast_dtype('cpu')
         ctx.autocast = partial(torch.autocast, 'cpu', dtype, enabled)
-        result = tokens.new_empty(
-            *tokens.shape[:2],
+        result = inputs.new_empty(
+            *shape,
             out.out_features,
-            dtype=dtype if enabled else tokens.dtype,
+            dtype=dtype if enabled else inputs.dtype,
         )
-        for band in ctx.plan:
-            wide = hidden(band.with_halo(tokens), band.hw)
+        for band in plan:
+            wide = hidden(band.with_halo(inputs), band.hw)
             band.of(result).copy_(out(band.crop(wide)))
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        tokens, *learned = ctx.saved_tensors
-        parameters, weight = learned[:-2], learned[-2]
-        needs = ctx.needs_input_grad[5:-2]
+        inputs, *learned = ctx.saved_tensors
+        parameters, weight, bias = learned[:-2], learned[-2], learned[-1]
+        # images need no gradient: what is wanted may not begin with inputs
+        needs = (ctx.needs_input_grad[0], *ctx.needs_input_grad[5:-2])
         wanted = [i for i, need in enumerate(needs) if need]
-        grad_tokens = torch.zeros_like(tokens)
+        sources = (inputs, *parameters)
+        totals = {i: torch.zeros_like(sources[i]) for i in wanted}
         grad_weight = torch.zeros_like(weight)
-        grad_hidden = [torch.zeros_like(parameters[i]) for i in wanted]
         for band in ctx.plan:
-            part = band.with_halo(tokens).detach().requires_grad_()
+            part = band.with_halo(inputs).detach()
             with torch.enable_grad(), ctx.autocast():
+                part.requires_grad_(needs[0])
                 wide = band.crop(ctx.hidden(part, band.hw))
             grad_out = band.of(grad)
             # the last projection by hand: autograd would compute it again
-            grad_weight += grad_out.flatten(0, 1).t() @ wide.flatten(0, 1)
-            grad_part, *grad_band = torch.autograd.grad(
+            grad_weight += grad_out.flatten(0, -2).t() @ wide.detach().flatten(
+                0, -2
+            )
+            if not wanted:
+                continue
+            band_grads = torch.autograd.grad(
                 wide,
-                [part, *(parameters[i] for i in wanted)],
+                [part if i == 0 else sources[i] for i in wanted],
                 grad_out @ weight.to(grad_out.dtype),
             )
-            band.with_halo(grad_tokens).add_(grad_part)
-            for total, value in zip(grad_hidden, grad_band, strict=True):
-                total += value
-        grads: list[Tensor | None] = [None] * len(parameters)
-        for i, total in zip(wanted, grad_hidden, strict=True):
-            grads[i] = total
-        grad_bias = grad.sum((0, 1))
+            for i, value in zip(wanted, band_grads, strict=True):
+                total = totals[i]
+                (band.with_halo(total) if i == 0 else total).add_(value)
+        grad_bias = None if bias is None else grad.flatten(0, -2).sum(0)
+        grads = [totals.get(i) for i in range(len(sources))]
         return (
-            *(grad_tokens, None, None, None, None),
-            *(*grads, grad_weight, grad_bias),
+            *(grads[0], None, None, None, None),
+            *(*grads[1:], grad_weight, grad_bias),
         )

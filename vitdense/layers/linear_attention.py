@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-8  # in float32, whatever the precision around
+EPS = 1e-8  # would be zero in half precision, which is not used here
 
 
 def random_features(count: int, dim: int) -> Tensor:
@@ -24,8 +24,8 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
     """(B, N, C), (B, M, C), (B, M, C), (m, C) -> (B, N, C).
 
     Equation 5 of arXiv:2009.14794: exp(q @ k) is the expectation of a product
-    of features of q and of k, so cost is linear in N and M. Always computed in
-    float32: the features span more than half precision can hold.
+    of features of q and of k, so cost is linear in N and M. Computed in float32
+    at least: the features span more than half precision can hold.
 
     Args:
         q: Queries.
@@ -34,9 +34,10 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
         w: Random features.
     """
     with _full_precision(v.device.type):
-        q_features = _features(q.float(), w.float())
-        k_features = _features(k.float(), w.float())
-        summary = k_features.transpose(1, 2) @ v.float()
+        wide = torch.promote_types(v.dtype, torch.float32)
+        q_features = _features(q.to(wide), w.to(wide))
+        k_features = _features(k.to(wide), w.to(wide))
+        summary = k_features.transpose(1, 2) @ v.to(wide)
         total = k_features.sum(1).unsqueeze(2)
         out = (q_features @ summary) / (q_features @ total + EPS)
     return out.to(v.dtype)

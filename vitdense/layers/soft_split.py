@@ -1,8 +1,7 @@
 """Soft split: overlapping patches become tokens (section 3.1 of 2101.11986).
 
 Published as unfold, LayerNorm and Linear. The unfolded tensor repeats each
-value k * k / stride ** 2 times and is never built here: its projection is a
-convolution, and the statistics of its LayerNorm are those of windows.
+value (k / stride) ** 2 times; it is never built here.
 
 B images, C channels, H x W grid, N tokens, k kernel, K = C * k * k.
 """
@@ -11,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitdense.layers.bands import Band, divide, project_bands
 from vitdense.layers.tokens import to_tokens
 
 
@@ -65,9 +65,14 @@ class SoftSplit(nn.Module):
 class NormedSoftSplit(SoftSplit):
     """Unfold, LayerNorm over the K values of a patch, then Linear.
 
-    Exactly: LayerNorm's scale is taken into the projection. Subtracting the
-    mean of the patch is the same as subtracting from each row of weights its
-    own mean; then the convolution is divided by the patch's deviation.
+    Accelerators and compilers run it as a convolution: LayerNorm's scale is
+    taken into the projection; subtracting a patch's mean is the same as
+    subtracting from each row of weights its own mean; then the result is
+    divided by the patch's deviation, which comes from windows.
+
+    On CPU, bands of patches small enough for the cache are as fast, and
+    round as the published order of operations does. The performer after it
+    magnifies rounding a hundredfold.
 
     Args:
         norm_eps: Epsilon of the LayerNorm.
@@ -88,24 +93,81 @@ class NormedSoftSplit(SoftSplit):
 
     def forward(self, feature_map: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, C, H, W) -> (B, N, dim) and the grid's rows and columns."""
+        on_cpu = feature_map.device.type == 'cpu'
+        if on_cpu and not torch.compiler.is_compiling():
+            patches = self.project_in_bands(feature_map)
+        else:
+            patches = self.project_as_convolution(feature_map)
+        return patches.flatten(1, 2), (patches.shape[1], patches.shape[2])
+
+    def project_as_convolution(self, feature_map: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, H', W', dim)."""
         scaled = self.proj.weight * self.norm.weight
         centred = scaled - scaled.mean(1, keepdim=True)
         offset = F.linear(self.norm.bias, self.proj.weight, self.proj.bias)
         patches = self.convolve(feature_map, centred, None)
-        tokens = to_tokens(patches)
-        tokens = torch.addcmul(offset, tokens, self.scale(feature_map))
-        return tokens, (patches.shape[2], patches.shape[3])
+        scale = self.scale(feature_map).to(patches.dtype)
+        return torch.addcmul(
+            offset.to(patches.dtype),
+            patches.permute(0, 2, 3, 1),
+            scale.permute(0, 2, 3, 1),
+        )
 
     def scale(self, feature_map: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, N, 1), one over each patch's deviation.
+        """(B, C, H, W) -> (B, 1, H', W'), one over a patch's deviation.
 
         The variance of a patch is the mean of its pixels' variances plus the
         variance of their means: no difference of large squares.
         """
-        window = (self.kernel, 1, self.padding, self.stride)
-        pixels, means = torch.var_mean(
-            feature_map.float(), 1, correction=0, keepdim=True
+        feature_map = feature_map.float()
+        means = feature_map.mean(1, keepdim=True)
+        variances = (feature_map - means).square().mean(1, keepdim=True)
+        window = (self.kernel, self.stride, self.padding)
+        within = F.avg_pool2d(variances, *window)
+        pixels = F.unfold(means, self.kernel, 1, self.padding, self.stride)
+        between = pixels.var(1, correction=0).view_as(within)
+        return (within + between + self.norm.eps).rsqrt()
+
+    def project_in_bands(self, feature_map: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, H', W', dim)."""
+        batch, _, height, width = feature_map.shape
+        hw = self.grid(height), self.grid(width)
+        pixels = F.pad(feature_map, (self.padding,) * 4).permute(0, 2, 3, 1)
+        # a band holds its patches three times: unfolded, transposed, normed
+        held = 3 * self.proj.in_features
+        plan = (
+            _WindowRows(
+                band.first,
+                band.last,
+                band.top,
+                band.bottom,
+                band.top * self.stride,
+                (band.bottom - 1) * self.stride + self.kernel,
+                1,
+            )
+            for band in divide(batch, hw, held, 0)
         )
-        within = F.unfold(pixels, *window).mean(1)
-        between = F.unfold(means, *window).var(1, correction=0)
-        return (within + between + self.norm.eps).rsqrt().unsqueeze(2)
+        return project_bands(
+            pixels,
+            (batch, *hw),
+            plan,
+            self._normed_patches,
+            (self.norm.weight, self.norm.bias),
+            self.proj,
+        )
+
+    def _normed_patches(self, pixels: Tensor, _: tuple[int, int]) -> Tensor:
+        """(B, H, W, C) with padding -> (B, H', W', K)."""
+        patches = F.unfold(
+            pixels.permute(0, 3, 1, 2), self.kernel, stride=self.stride
+        )
+        cols = (pixels.shape[2] - self.kernel) // self.stride + 1
+        return self.norm(patches.transpose(1, 2)).unflatten(1, (-1, cols))
+
+
+class _WindowRows(Band):
+    """Rows of patches, and the rows of pixels that they see as halo."""
+
+    def crop(self, tokens: Tensor) -> Tensor:
+        """The patches of these rows are all the band's."""
+        return tokens
