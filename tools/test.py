@@ -1,14 +1,17 @@
 """Scores a checkpoint: python tools/test.py CONFIG CHECKPOINT."""
 
 import argparse
+import sys
 
-import vitdense  # noqa: F401  first: it stands in for mmcv's operators
-from vitdense.engine.cli import (
-    OneLineParser,
-    add_common_options,
-    one_line_errors,
-    set_local_rank,
-)
+try:
+    from vitdense.engine.cli import (
+        OneLineParser,
+        add_common_options,
+        one_line_errors,
+        set_local_rank,
+    )
+except ImportError as error:
+    sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,6 +64,7 @@ def main() -> None:
             args.show_dir,
             args.wait_time,
             args.tta,
+            args.trust_pickle,
         )
     runner = build_runner(cfg)
     runner.test()

@@ -1,14 +1,17 @@
 """Trains a detector or a segmenter: python tools/train.py CONFIG."""
 
 import argparse
+import sys
 
-import vitdense  # noqa: F401  first: it stands in for mmcv's operators
-from vitdense.engine.cli import (
-    OneLineParser,
-    add_common_options,
-    one_line_errors,
-    set_local_rank,
-)
+try:
+    from vitdense.engine.cli import (
+        OneLineParser,
+        add_common_options,
+        one_line_errors,
+        set_local_rank,
+    )
+except ImportError as error:
+    sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,7 +48,13 @@ def main() -> None:
         cfg = load_config(
             args.config, args.work_dir, args.cfg_options, args.launcher
         )
-        prepare_training(cfg, args.resume, args.amp, args.auto_scale_lr)
+        prepare_training(
+            cfg,
+            args.resume,
+            args.amp,
+            args.auto_scale_lr,
+            args.trust_pickle,
+        )
     runner = build_runner(cfg)
     runner.train()
     print(f'work folder: {cfg.work_dir}')

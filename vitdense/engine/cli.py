@@ -81,6 +81,11 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         'optim_wrapper.optimizer.lr=1e-4 model.backbone.init_cfg=None',
     )
     parser.add_argument(
+        '--trust-pickle',
+        action='store_true',
+        help='run the code that checkpoints hold; only for your own files',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',

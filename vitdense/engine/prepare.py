@@ -2,6 +2,7 @@
 
 from mmengine.config import Config
 
+from vitdense.checkpoint import install
 from vitdense.engine.amp import set_amp
 from vitdense.engine.data_checks import check_data
 from vitdense.engine.model_checks import (
@@ -24,6 +25,7 @@ def prepare_training(
     resume: str | None = None,
     amp: bool = False,
     auto_scale_lr: bool = False,
+    trust_pickle: bool = False,
 ) -> None:
     """Apply the options of training to a config, and check all of it.
 
@@ -33,11 +35,13 @@ def prepare_training(
             None.
         amp: Whether to train in mixed precision.
         auto_scale_lr: Whether to scale the learning rate.
+        trust_pickle: Whether code that checkpoints hold may run.
 
     Raises:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
+    install(trust_pickle)
     set_amp(cfg, amp)
     if auto_scale_lr:
         set_auto_scale_lr(cfg)
@@ -58,6 +62,7 @@ def prepare_testing(
     show_dir: str | None = None,
     wait_time: float = 2.0,
     tta: bool = False,
+    trust_pickle: bool = False,
 ) -> None:
     """Apply the options of testing to a config, and check all of it.
 
@@ -70,11 +75,13 @@ def prepare_testing(
         show_dir: Where pictures of predictions are written.
         wait_time: How long a window stays, in seconds.
         tta: Whether to test each image several times.
+        trust_pickle: Whether code that the checkpoint holds may run.
 
     Raises:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
+    install(trust_pickle)
     check_checkpoint(build_model(cfg), checkpoint)
     cfg.load_from = checkpoint
     check_num_classes(cfg.model, check_data(cfg, ['test']))
