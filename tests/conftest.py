@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
+
 SHARED = Path(__file__).resolve().parents[2] / 'shared'
 
 

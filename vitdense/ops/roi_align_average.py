@@ -106,7 +106,7 @@ def _groups(
     # one transfer from the device, not one for each group
     extent_y, extent_x = (spans(axis.sum(1)).cpu() for axis in (rows, columns))
     images = images.cpu()
-    for image in range(len(maps)):
+    for image in images.unique().tolist():
         members = (images == image).nonzero()[:, 0]
         members = members[extent_y[members, 0].argsort()]
         for group in members.split(size):

@@ -1,0 +1,37 @@
+"""Fixtures of the operator tests."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vitdense.ops import backend as backends
+
+
+def _stack_has_numba() -> bool:
+    """The default stack installs Numba, the upstream one does without."""
+    try:
+        return bool(version('onedl-mmcv'))
+    except PackageNotFoundError:
+        return False
+
+
+@pytest.fixture(params=['numba', 'torch'] if _stack_has_numba() else ['torch'])
+def backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Runs a test on each of the CPU's two implementations."""
+    if request.param == 'numba':
+        assert backends.load_kernels() is not None
+    else:
+        monkeypatch.setattr(backends, 'load_kernels', lambda: None)
+    return request.param
+
+
+@pytest.fixture(scope='session')
+def golden(shared: Path) -> dict[str, torch.Tensor]:
+    """Inputs and outputs of the compiled mmcv 2.3.6."""
+    arrays = np.load(shared / 'reference/golden/mmcv_ops.npz')
+    return {name: torch.from_numpy(arrays[name]) for name in arrays}

@@ -1,0 +1,95 @@
+"""The stand-in for ``mmcv._ext``: what it offers, refuses and gives way to."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.utils.dl_utils import collect_env
+
+import vitdense
+from vitdense.ops import backend as backends
+from vitdense.ops.finder import StandInFinder, install
+
+
+def run(code: str, **env: str) -> str:
+    """Output of a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        check=True,
+        text=True,
+        env=env or None,
+    ).stdout.strip()
+
+
+def test_the_stand_in_is_found():
+    from mmcv import _ext
+
+    assert Path(_ext.__file__).parent == Path(vitdense.__file__).parent / 'ops'
+
+
+def test_it_answers_for_one_name_only():
+    assert StandInFinder.find_spec('mmcv._ext') is not None
+    assert StandInFinder.find_spec('mmcv._extra') is None
+    assert StandInFinder.find_spec('mmdet._ext') is None
+
+
+def test_it_is_installed_once_and_last():
+    install()
+    assert sys.meta_path.count(StandInFinder) == 1
+
+
+def test_a_compiled_extension_wins(tmp_path):
+    package = tmp_path / 'mmcv'
+    package.mkdir()
+    (package / '__init__.py').touch()
+    (package / '_ext.py').write_text('compiled = True')
+    root = str(Path(vitdense.__file__).parents[1])
+    code = 'import vitdense, mmcv._ext as e; print(e.compiled)'
+    path = f'{tmp_path}:{root}'
+    assert run(code, PYTHONPATH=path) == 'True'
+
+
+def test_another_operator_says_what_to_install():
+    from mmcv.ops import DeformConv2d
+
+    layer = DeformConv2d(4, 4, 3)
+    with pytest.raises(NotImplementedError) as caught:
+        layer(torch.zeros(1, 4, 8, 8), torch.zeros(1, 18, 6, 6))
+    message = str(caught.value)
+    assert 'deform_conv_forward' in message
+    assert 'MMCV_WITH_OPS=1 pip install' in message
+    assert 'mim install mmcv' in message
+
+
+def test_private_names_are_absent():
+    from mmcv import _ext
+
+    assert not hasattr(_ext, '__path__')
+    assert not hasattr(_ext, '_anything')
+
+
+def test_environment_report():
+    from mmcv.ops import get_compiler_version, get_compiling_cuda_version
+
+    assert get_compiler_version() == 'not compiled'
+    assert get_compiling_cuda_version() == 'not compiled'
+    from mmdet.utils import collect_env as mmdet_env
+
+    assert 'MMDetection' in mmdet_env()
+    assert 'Python' in collect_env()
+
+
+def test_one_warning_without_numba(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'vitdense.ops.kernels', None)
+    backends.load_kernels.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match='pip install numba'):
+            backends.load_kernels()
+        with warnings.catch_warnings(action='error'):
+            assert backends.load_kernels() is None
+    finally:
+        backends.load_kernels.cache_clear()
