@@ -4,4 +4,4 @@ from vitdense.backbones.cvt import CvT
 from vitdense.backbones.pvt import PVT
 from vitdense.backbones.t2t import T2TViT
 
-__all__ = ['CvT', 'PVT', 'T2TViT']
+__all__ = ['PVT', 'CvT', 'T2TViT']

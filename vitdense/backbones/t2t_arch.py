@@ -24,8 +24,8 @@ class T2TArch:
         depths: Blocks.
         heads: Attention heads.
         mlp_ratios: Width of the feed-forward networks, in channels.
-        reductions: Side of the window of tokens that becomes one key; read
-            by 'pyramid'.
+        reductions: Side of the window of tokens that becomes one key; 1 in
+            the published stages.
         se_reduction: Squeeze-and-excitation after the attention of the third
             stage, with that reduction; 0 for none.
         drop_path_rate: Stochastic depth of the last block.
@@ -57,8 +57,36 @@ class T2TArch:
             mlp_ratios=self.mlp_ratios,
             reductions=self.reductions,
         )
-        if self.design == 'pyramid':
-            return
+        third = self.dims[2] if len(self.dims) > 2 else 0
+        if self.se_reduction not in range(third + 1):
+            raise ValueError(
+                f'T2TViT: arch field se_reduction={self.se_reduction!r} must '
+                f'be 0 or at most {third}, the channels of the third stage'
+            )
+        if self.design != 'pyramid':
+            self._check_published()
+
+    def _check_published(self) -> None:
+        if len(self.dims) != 4:
+            raise ValueError(
+                f'T2TViT: design {self.design!r} has 4 stages; arch field '
+                f'dims={self.dims!r} lists {len(self.dims)}'
+            )
+        for name, fixed in (
+            ('depths', (1, 1)),
+            ('heads', (1, 1)),
+            ('reductions', (1, 1, 1)),
+        ):
+            column = getattr(self, name)
+            if column[: len(fixed)] != fixed:
+                raise ValueError(
+                    f'T2TViT: arch field {name}={column!r} must begin with '
+                    f'{fixed}, as design {self.design!r} does'
+                )
+        if min(self.dims) < 2:
+            raise ValueError(
+                f'T2TViT: arch field dims={self.dims!r} must be 2 or more'
+            )
         if (
             not isinstance(self.position_px, int)
             or self.position_px < TOKEN_STRIDE
@@ -67,18 +95,6 @@ class T2TArch:
                 f'T2TViT: arch field position_px={self.position_px!r} must be '
                 f'{TOKEN_STRIDE} or more pixels'
             )
-        if len(self.dims) != 4:
-            raise ValueError(
-                f'T2TViT: design {self.design!r} has 4 stages; arch field '
-                f'dims={self.dims!r} lists {len(self.dims)}'
-            )
-        for name in ('depths', 'heads'):
-            column = getattr(self, name)
-            if column[:2] != (1, 1):
-                raise ValueError(
-                    f'T2TViT: arch field {name}={column!r} must begin with '
-                    f'1, 1: design {self.design!r} has token modules there'
-                )
 
 
 def _published(

@@ -187,15 +187,14 @@ class _Banded(torch.autograd.Function):
                 wide = band.crop(ctx.hidden(part, band.hw))
             grad_out = band.of(grad)
             # the last projection by hand: autograd would compute it again
-            grad_weight += grad_out.flatten(0, -2).t() @ wide.detach().flatten(
-                0, -2
-            )
+            seen = wide.detach().to(grad_out.dtype)
+            grad_weight += grad_out.flatten(0, -2).t() @ seen.flatten(0, -2)
             if not wanted:
                 continue
             band_grads = torch.autograd.grad(
                 wide,
                 [part if i == 0 else sources[i] for i in wanted],
-                grad_out @ weight.to(grad_out.dtype),
+                (grad_out @ weight.to(grad_out.dtype)).to(wide.dtype),
             )
             for i, value in zip(wanted, band_grads, strict=True):
                 total = totals[i]

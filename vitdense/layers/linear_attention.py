@@ -24,8 +24,8 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
     """(B, N, C), (B, M, C), (B, M, C), (m, C) -> (B, N, C).
 
     Equation 5 of arXiv:2009.14794: exp(q @ k) is the expectation of a product
-    of features of q and of k, so cost is linear in N and M. Computed in float32
-    at least: the features span more than half precision can hold.
+    of features of q and of k, so cost is linear in N and M. Computed in
+    float32 at least: features span more than half precision can hold.
 
     Args:
         q: Queries.

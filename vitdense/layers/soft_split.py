@@ -119,7 +119,8 @@ class NormedSoftSplit(SoftSplit):
         The variance of a patch is the mean of its pixels' variances plus the
         variance of their means: no difference of large squares.
         """
-        feature_map = feature_map.float()
+        wide = torch.promote_types(feature_map.dtype, torch.float32)
+        feature_map = feature_map.to(wide)
         means = feature_map.mean(1, keepdim=True)
         variances = (feature_map - means).square().mean(1, keepdim=True)
         window = (self.kernel, self.stride, self.padding)
