@@ -18,6 +18,12 @@ def _stack_has_numba() -> bool:
         return False
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """The same random inputs in every run."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(params=['numba', 'torch'] if _stack_has_numba() else ['torch'])
 def backend(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

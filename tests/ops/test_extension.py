@@ -89,7 +89,8 @@ def test_one_warning_without_numba(monkeypatch):
     try:
         with pytest.warns(UserWarning, match='pip install numba'):
             backends.load_kernels()
-        with warnings.catch_warnings(action='error'):
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
             assert backends.load_kernels() is None
     finally:
         backends.load_kernels.cache_clear()
