@@ -43,11 +43,17 @@ def main() -> None:
         args = parse_args()
         set_local_rank(args.local_rank)
         from vitdense.engine.prepare import prepare_training
-        from vitdense.engine.settings import build_runner, load_config
+        from vitdense.engine.settings import (
+            build_runner,
+            load_config,
+            set_compile,
+        )
 
         cfg = load_config(
             args.config, args.work_dir, args.cfg_options, args.launcher
         )
+        if args.compile:
+            set_compile(cfg)
         prepare_training(
             cfg,
             args.resume,

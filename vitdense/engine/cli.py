@@ -86,6 +86,11 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help='run the code that checkpoints hold; only for your own files',
     )
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='run the backbone through torch.compile',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',

@@ -86,6 +86,12 @@ def set_auto_scale_lr(cfg: Config) -> None:
     settings['enable'] = True
 
 
+def set_compile(cfg: Config) -> None:
+    """Compile the backbone before training or testing starts."""
+    hook = ConfigDict(type='vitdense.CompileBackboneHook')
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+
+
 def set_visualization(
     cfg: Config, show: bool, show_dir: str | None, wait_time: float
 ) -> None:
