@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -83,7 +84,7 @@ def convert_checkpoint(
         TENSORS_SHA256: digest_tensors(tensors),
     }
     _write(tensors, metadata, destination)
-    return fit.report
+    return replace(fit.report, adapted=())
 
 
 def _find_arch(path: Path, source: str, archs: Archs) -> tuple[str, Fit]:
@@ -140,11 +141,15 @@ def to_official(
     blocks: dict[str, dict[int, Tensor]] = {}
     for target, tensor in tensors.items():
         for name, block, slot in layout.sources(target):
-            rows = tensor.chunk(slot.count)[slot.index]
+            rows = tensor
+            if slot.count > 1:
+                rows = tensor.chunk(slot.count)[slot.index]
             blocks.setdefault(name, {})[block] = rows
     official = {}
     for name, parts in blocks.items():
-        tensor = torch.cat([parts[block] for block in sorted(parts)])
+        tensor = parts[0]
+        if len(parts) > 1:
+            tensor = torch.cat([parts[block] for block in sorted(parts)])
         found = layout.find(name)
         tokens = found[0].class_tokens if found else 0
         if tokens:
@@ -156,16 +161,20 @@ def to_official(
 
 
 def _official_layout(family: str, names: Iterable[str]) -> Layout:
-    for layout in LAYOUTS:
-        if (
-            layout.family == family
-            and layout.unused == OFFICIAL
-            and all(layout.sources(name) for name in names)
-        ):
-            return layout
-    raise CheckpointError(
-        f'no official layout of family {family!r} holds these tensors'
-    )
+    """The official layout that has all the names, and the least beside."""
+    targets = set(names)
+    fitting = [
+        layout
+        for layout in LAYOUTS
+        if layout.family == family
+        and layout.unused == OFFICIAL
+        and all(layout.sources(name) for name in targets)
+    ]
+    if not fitting:
+        raise CheckpointError(
+            f'no official layout of family {family!r} holds these tensors'
+        )
+    return min(fitting, key=lambda layout: layout.count_unmet(targets))
 
 
 def _write(

@@ -11,6 +11,7 @@ first target; a target ``kv.weight[1/2]`` is the second of two blocks.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
@@ -135,6 +136,14 @@ class Layout:
             of rows it is, and the slot of the vitdense tensor it fills.
         """
         return _sources(self, target)
+
+    def count_unmet(self, targets: Collection[str]) -> int:
+        """How many of the table's slots none of the targets is for."""
+        slots = {slot.name for rule in self.rules for slot in rule.slots}
+        return sum(
+            not any(_regex(slot).fullmatch(target) for target in targets)
+            for slot in slots
+        )
 
     def _shift(self, fields: dict[str, str], sign: int) -> dict[str, str]:
         first = {'stage': self.first_stage, 'block': self.first_block}

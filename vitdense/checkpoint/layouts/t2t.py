@@ -5,6 +5,7 @@ vitdense keeps the order of rows that the projections of token modules have:
 k, q, v in the performer, q, k, v in the transformer.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..rules import Layout, Rule
@@ -19,12 +20,20 @@ from .common import (
 )
 
 STAGE = 'stages.{stage}.'
-MODULE = 'tokens_to_token.attention{stage}.'
-MODULE_BLOCK = 'stages.{stage}.blocks.0.'
 BODY = 'stages.2.'
 BODY_BLOCK = 'stages.2.blocks.{block}.'
 # vitdense's own addition to the published network
 STRIDE_32 = 'stages.3.'
+
+
+def _modules(parts: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Rules for the two token modules, our first two stages."""
+    return tuple(
+        Rule(f'tokens_to_token.attention{i + 1}.{end}', f'stages.{i}.{to}')
+        for i in range(2)
+        for end, to in parts.items()
+    )
+
 
 _AROUND = (
     Rule('tokens_to_token.project.{wb}', BODY + 'patch_embed.proj.{wb}'),
@@ -32,6 +41,10 @@ _AROUND = (
     Rule('pos_embed', BODY + 'pos_embed', shape='1 N C'),
     Rule('norm.{wb}', BODY + 'norm.{wb}', shape='C'),
 )
+_MODULE_NORMS = {
+    'norm1.{wb}': 'patch_embed.norm.{wb}',
+    'norm2.{wb}': 'blocks.0.norm2.{wb}',
+}
 _OFFICIAL = (
     *_AROUND,
     *under(
@@ -44,31 +57,27 @@ _OFFICIAL = (
             'attn.se_layer.fc.2.weight': 'attn.se.fc2.weight',
         },
     ),
-    Rule(MODULE + 'norm1.{wb}', STAGE + 'patch_embed.norm.{wb}'),
-    Rule(MODULE + 'norm2.{wb}', MODULE_BLOCK + 'norm2.{wb}'),
     *classifier('head'),
 )
 PERFORMER = Layout(
     title='official T2T-ViT',
     family='t2t',
     stages=3,
-    first_stage=1,
     positions='bicubic',
     window=7 * 7,
     absent=STRIDE_32,
     unused=OFFICIAL,
     rules=(
         *_OFFICIAL,
-        Rule(MODULE + 'kqv.{wb}', STAGE + 'patch_embed.proj.{wb}'),
-        *under(
-            MODULE,
-            MODULE_BLOCK,
+        *_modules(
             {
-                'w': 'attn.w',
-                'proj.{wb}': 'attn.proj.{wb}',
-                'mlp.0.{wb}': 'mlp.fc1.{wb}',
-                'mlp.2.{wb}': 'mlp.fc2.{wb}',
-            },
+                **_MODULE_NORMS,
+                'kqv.{wb}': 'patch_embed.proj.{wb}',
+                'w': 'blocks.0.attn.w',
+                'proj.{wb}': 'blocks.0.attn.proj.{wb}',
+                'mlp.0.{wb}': 'blocks.0.mlp.fc1.{wb}',
+                'mlp.2.{wb}': 'blocks.0.mlp.fc2.{wb}',
+            }
         ),
     ),
 )
@@ -77,22 +86,17 @@ TRANSFORMER = replace(
     title='official T2T-ViT_t',
     rules=(
         *_OFFICIAL,
-        Rule(MODULE + 'attn.qkv.weight', STAGE + 'patch_embed.proj.weight'),
-        *under(
-            MODULE,
-            MODULE_BLOCK,
+        *_modules(
             {
-                'attn.proj.{wb}': 'attn.proj.{wb}',
-                'mlp.{fc}.{wb}': 'mlp.{fc}.{wb}',
-            },
+                **_MODULE_NORMS,
+                'attn.qkv.weight': 'patch_embed.proj.weight',
+                'attn.proj.{wb}': 'blocks.0.attn.proj.{wb}',
+                'mlp.{fc}.{wb}': 'blocks.0.mlp.{fc}.{wb}',
+            }
         ),
     ),
 )
 
-_MMPRETRAIN_FFN = {
-    'ffn.layers.0.0.{wb}': 'mlp.fc1.{wb}',
-    'ffn.layers.1.{wb}': 'mlp.fc2.{wb}',
-}
 MMPRETRAIN = replace(
     PERFORMER,
     title="mmpretrain's T2T-ViT_t",
@@ -103,23 +107,23 @@ MMPRETRAIN = replace(
             'encoder.{block}.',
             BODY_BLOCK,
             {
-                **_MMPRETRAIN_FFN,
+                'ffn.layers.0.0.{wb}': 'mlp.fc1.{wb}',
+                'ffn.layers.1.{wb}': 'mlp.fc2.{wb}',
                 'ln1.{wb}': 'norm1.{wb}',
                 'ln2.{wb}': 'norm2.{wb}',
                 'attn.qkv.weight': QKV_ROWS['weight'],
                 'attn.proj.{wb}': 'attn.proj.{wb}',
             },
         ),
-        Rule(MODULE + 'ln1.{wb}', STAGE + 'patch_embed.norm.{wb}'),
-        Rule(MODULE + 'attn.qkv.weight', STAGE + 'patch_embed.proj.weight'),
-        *under(
-            MODULE,
-            MODULE_BLOCK,
+        *_modules(
             {
-                **_MMPRETRAIN_FFN,
-                'ln2.{wb}': 'norm2.{wb}',
-                'attn.proj.{wb}': 'attn.proj.{wb}',
-            },
+                'ln1.{wb}': 'patch_embed.norm.{wb}',
+                'ln2.{wb}': 'blocks.0.norm2.{wb}',
+                'attn.qkv.weight': 'patch_embed.proj.weight',
+                'attn.proj.{wb}': 'blocks.0.attn.proj.{wb}',
+                'ffn.layers.0.0.{wb}': 'blocks.0.mlp.fc1.{wb}',
+                'ffn.layers.1.{wb}': 'blocks.0.mlp.fc2.{wb}',
+            }
         ),
     ),
 )
