@@ -45,17 +45,26 @@ def tool(
     return run
 
 
-def command(script: Path, *args: object) -> str:
-    """Run a script in a process of its own; returns all that it prints."""
+@pytest.fixture(scope='session')
+def command() -> Callable[..., str]:
+    """Run a script in a process of its own; gives all that it prints."""
     path = [str(ROOT), os.environ.get('PYTHONPATH')]
-    done = subprocess.run(
-        [sys.executable, str(script), *map(str, args)],
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, path))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
+    environ = {
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join(filter(None, path)),
+    }
+
+    def run(script: Path, *args: object) -> str:
+        done = subprocess.run(
+            [sys.executable, str(script), *map(str, args)],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout
+
+    return run

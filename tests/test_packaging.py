@@ -1,0 +1,98 @@
+"""What a wheel holds, and what an installed vitdense finds."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+FINDS_CONFIGS = """
+from pathlib import Path
+import vitdense
+from mmengine.config import Config
+
+home = Path(vitdense.__file__).parent
+assert home.parent == Path.cwd(), home
+config = home / '.mim/configs/pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
+assert Config.fromfile(config).model.backbone.arch == 'v2-b0'
+assert (home / '.mim/tools/train.py').is_file()
+"""
+INHERITS = """
+import vitdense
+from mmengine.config import Config
+
+assert Config.fromfile('heir.py').model.backbone.arch == 'v2-b0'
+"""
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of the files that git tracks, built without a network."""
+    source = tmp_path_factory.mktemp('source')
+    for name in tracked():
+        target = source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    run(
+        *('pip', 'wheel', '--no-deps', '--no-build-isolation'),
+        *('--wheel-dir', str(source / 'dist'), str(source)),
+    )
+    (built,) = (source / 'dist').glob('vitdense-*.whl')
+    return built
+
+
+def tracked(*under: str) -> list[str]:
+    listing = subprocess.run(
+        ['git', 'ls-files', '-z', *under],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    names = listing.stdout.split('\0')
+    return [name for name in names if name and (ROOT / name).exists()]
+
+
+def run(*args: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(
+        [sys.executable, '-m', *args] if args[0] == 'pip' else args,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_wheel_holds_package_configs_and_tools(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    package = {
+        name for name in tracked('vitdense') if '/.mim/' not in f'{name}/'
+    }
+    assert package <= held
+    shipped = tracked('configs', 'tools', 'model-index.yml')
+    assert {f'vitdense/.mim/{name}' for name in shipped} <= held
+
+
+def test_installed_wheel_finds_its_configs(
+    wheel: Path, tmp_path: Path
+) -> None:
+    run('pip', 'install', '--no-deps', '--target', str(tmp_path), str(wheel))
+    run(sys.executable, '-c', FINDS_CONFIGS, cwd=tmp_path)
+    base = 'vitdense::pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
+    (tmp_path / 'heir.py').write_text(f'_base_ = {base!r}')
+    run(sys.executable, '-c', INHERITS, cwd=tmp_path)
+
+
+def test_checkout_finds_its_configs() -> None:
+    run(sys.executable, '-c', FINDS_CONFIGS, cwd=ROOT)
+
+
+def test_model_index_names_every_metafile() -> None:
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))
+    assert index['Import'] == [str(f.relative_to(ROOT)) for f in metafiles]

@@ -1,0 +1,167 @@
+"""Training and testing on real COCO and ADE20K, as a user does it.
+
+The shipped configs run as they are, on a few pictures made small.
+"""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+Command = Callable[..., str]
+
+MASK_RCNN = 'pvt/mask-rcnn_pvt-v2-b0_fpn_1x_coco.py'
+RETINANET = 'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
+SEMANTIC_FPN = 'pvt/semantic-fpn_pvt-v2-b0_8xb4-40k_ade20k-512x512.py'
+UPERNET = 'pvt/upernet_pvt-v2-b0_8xb2-160k_ade20k-512x512.py'
+# An untrained detector is sure of nothing: keep its best guesses all the same.
+GUESSES = {
+    MASK_RCNN: 'model.test_cfg.rcnn',
+    RETINANET: 'model.test_cfg',
+}
+
+
+def loader_options(data_root: Path, batch_size: int) -> list[str]:
+    """Four pictures to train on and three to score, in this process."""
+    return [
+        'model.backbone.init_cfg=None',
+        f'train_dataloader.batch_size={batch_size}',
+        *(
+            f'{split}_dataloader.{option}'
+            for split, count in (('train', 4), ('val', 3), ('test', 3))
+            for option in (
+                'num_workers=0',
+                'persistent_workers=False',
+                f'dataset.data_root={data_root}',
+                f'dataset.indices={count}',
+            )
+        ),
+    ]
+
+
+def coco_options(shared: Path, config: str, work_dir: Path) -> list[str]:
+    root = shared / 'data' / 'coco_tiny'
+    return [
+        *loader_options(root, batch_size=2),
+        'train_dataloader.dataset.pipeline.2.scale=(160,128)',
+        'train_cfg.max_epochs=1',
+        'default_hooks.logger.interval=1',
+        f'{GUESSES[config]}.score_thr=0.0',
+        f'{GUESSES[config]}.max_per_img=20',
+        *(
+            option
+            for split in ('val', 'test')
+            for option in (
+                f'{split}_dataloader.dataset.pipeline.1.scale=(160,128)',
+                f'{split}_evaluator.ann_file='
+                f'{root}/annotations/instances_val2017.json',
+                f'{split}_evaluator.outfile_prefix={work_dir}/{split}',
+            )
+        ),
+    ]
+
+
+def ade_options(shared: Path) -> list[str]:
+    return [
+        *loader_options(shared / 'data' / 'ade20k_mini', batch_size=2),
+        'model.data_preprocessor.size=(64,64)',
+        'train_dataloader.dataset.pipeline.2.scale=(256,64)',
+        'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+        'val_dataloader.dataset.pipeline.1.scale=(256,64)',
+        'test_dataloader.dataset.pipeline.1.scale=(256,64)',
+        'train_cfg.max_iters=2',
+        'train_cfg.val_interval=2',
+        'default_hooks.checkpoint.interval=2',
+        'default_hooks.logger.interval=1',
+    ]
+
+
+def scores_of_training(work_dir: Path) -> dict[str, float]:
+    """What the last validation of a training run scored."""
+    (log,) = work_dir.glob('*/vis_data/scalars.json')
+    return scores(json.loads(log.read_text().splitlines()[-1]))
+
+
+def scores_of_test(work_dir: Path) -> dict[str, float]:
+    """What a test run scored."""
+    (result,) = work_dir.glob('*/*.json')
+    return scores(json.loads(result.read_text()))
+
+
+def scores(record: dict[str, float]) -> dict[str, float]:
+    return {
+        name: pytest.approx(value, nan_ok=True)
+        for name, value in record.items()
+        if name not in ('time', 'data_time', 'step')
+    }
+
+
+def train_and_test(
+    command: Command, config: str, work_dir: Path, options: list[str]
+) -> str:
+    """Train, save, reload, and get the same scores; returns the log."""
+    file = ROOT / 'configs' / config
+    log = command(
+        ROOT / 'tools' / 'train.py',
+        *(file, '--work-dir', work_dir, '--cfg-options', *options),
+    )
+    assert f'work folder: {work_dir}' in log
+    assert 'eta: ' in log
+    checkpoint = (work_dir / 'last_checkpoint').read_text()
+    tested = work_dir / 'tested'
+    command(
+        ROOT / 'tools' / 'test.py',
+        *(file, checkpoint, '--work-dir', tested, '--cfg-options', *options),
+    )
+    assert scores_of_training(work_dir) == scores_of_test(tested)
+    return log
+
+
+@pytest.mark.parametrize('config', [MASK_RCNN, RETINANET])
+def test_coco(
+    shared: Path, command: Command, tmp_path: Path, config: str
+) -> None:
+    options = coco_options(shared, config, tmp_path)
+    log = train_and_test(command, config, tmp_path, options)
+    kinds = ['bbox', 'segm'] if config == MASK_RCNN else ['bbox']
+    for kind in kinds:
+        assert f'coco/{kind}_AR@100' in log
+        before, after = (
+            json.loads((tmp_path / f'{split}.{kind}.json').read_text())
+            for split in ('val', 'test')
+        )
+        assert len(before) > 3
+        assert before == after
+
+
+@pytest.mark.parametrize('config', [SEMANTIC_FPN, UPERNET])
+def test_ade20k(
+    shared: Path, command: Command, tmp_path: Path, config: str
+) -> None:
+    log = train_and_test(command, config, tmp_path, ade_options(shared))
+    assert 'mIoU' in log
+
+
+@pytest.mark.parametrize('library', ['mmdet', 'mmseg'])
+def test_tools_of_the_libraries(
+    shared: Path, command: Command, tmp_path: Path, library: str
+) -> None:
+    """The same configs train under mmdet's and mmseg's own tools."""
+    if library == 'mmdet':
+        config = RETINANET
+        options = coco_options(shared, config, tmp_path)
+    else:
+        config = SEMANTIC_FPN
+        options = ade_options(shared)
+    spec = importlib.util.find_spec(library)
+    assert spec is not None
+    package = Path(spec.origin or '').parent
+    command(
+        package / '.mim' / 'tools' / 'train.py',
+        *(ROOT / 'configs' / config, '--work-dir', tmp_path),
+        *('--cfg-options', *options),
+    )
+    assert scores_of_training(tmp_path)
