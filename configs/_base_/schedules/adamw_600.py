@@ -3,9 +3,7 @@ _base_ = './semantic-fpn_80k.py'
 
 train_cfg = dict(max_iters=600, val_interval=600)
 param_scheduler = [
-    dict(
-        type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100
-    ),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(_base_.param_scheduler[0], begin=100, end=600),
 ]
 optim_wrapper = dict(
