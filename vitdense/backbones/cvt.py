@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitdense.backbones.arch import check_columns, resolve_arch
-from vitdense.backbones.pyramid import PyramidBackbone, Stage, check_common
+from vitdense.backbones.arch import check_columns
+from vitdense.backbones.pyramid import PyramidBackbone, Stage
 from vitdense.layers.attention import Attention
 from vitdense.layers.batch_norm import MakeNorm, batch_norm_maker
 from vitdense.layers.block import Block
 from vitdense.layers.conv_projection import ConvQKV
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
-from vitdense.layers.mlp import Mlp, quick_gelu
+from vitdense.layers.mlp import QuickGeluMlp
 from vitdense.layers.patch_embed import OverlapConv, PatchEmbed
 from vitdense.registry import MODELS
 
@@ -119,6 +119,7 @@ class CvT(PyramidBackbone):
     """
 
     family = 'cvt'
+    variants = VARIANTS
 
     def __init__(
         self,
@@ -134,22 +135,24 @@ class CvT(PyramidBackbone):
         | Sequence[Mapping[str, Any]]
         | None = None,
     ) -> None:
-        name, spec = resolve_arch('CvT', arch, VARIANTS)
-        check_common('CvT', in_channels, drop_path_rate)
-        norm = batch_norm_maker('CvT', norm_cfg)
-        rate = (
-            spec.drop_path_rate if drop_path_rate is None else drop_path_rate
-        )
+        # before the base, which builds the stages
+        self._make_norm = batch_norm_maker('CvT', norm_cfg)
         super().__init__(
-            name,
-            _stages(spec, in_channels, rate, norm),
-            len(spec.dims),
+            arch,
+            in_channels,
             out_indices,
+            drop_path_rate,
             frozen_stages,
             norm_eval,
             with_cp,
             init_cfg,
         )
+
+    def build_stages(
+        self, spec: CvTArch, in_channels: int, drop_path_rate: float
+    ) -> Iterator[Stage]:
+        """Yields the stages; drop path ramps up within the last one."""
+        return _stages(spec, in_channels, drop_path_rate, self._make_norm)
 
 
 def _stages(
@@ -183,7 +186,7 @@ def _block(
     return Block(
         dim,
         Attention(dim, spec.heads[index], qkv, scale=dim**-0.5),
-        Mlp(dim, dim * spec.mlp_ratios[index], quick_gelu),
+        QuickGeluMlp(dim, dim * spec.mlp_ratios[index]),
         NORM_EPS,
         drop_path_rate,
     )

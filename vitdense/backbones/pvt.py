@@ -3,18 +3,17 @@
 B images, C channels, H x W grid, N = H * W tokens.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.backbones.arch import check_columns, resolve_arch
-from vitdense.backbones.pyramid import PyramidBackbone, Stage, check_common
+from vitdense.backbones.arch import check_columns
+from vitdense.backbones.pyramid import PyramidBackbone, Stage
 from vitdense.layers.attention import (
     Attention,
     KeepKeys,
@@ -173,35 +172,13 @@ class PVT(PyramidBackbone):
     """
 
     family = 'pvt'
+    variants = VARIANTS
 
-    def __init__(
-        self,
-        arch: str | Mapping[str, Any],
-        in_channels: int = 3,
-        out_indices: Sequence[int] | None = None,
-        drop_path_rate: float | None = None,
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        init_cfg: Mapping[str, Any]
-        | Sequence[Mapping[str, Any]]
-        | None = None,
-    ) -> None:
-        name, spec = resolve_arch('PVT', arch, VARIANTS)
-        check_common('PVT', in_channels, drop_path_rate)
-        rate = (
-            spec.drop_path_rate if drop_path_rate is None else drop_path_rate
-        )
-        super().__init__(
-            name,
-            _stages(spec, in_channels, rate),
-            len(spec.dims),
-            out_indices,
-            frozen_stages,
-            norm_eval,
-            with_cp,
-            init_cfg,
-        )
+    def build_stages(
+        self, spec: PVTArch, in_channels: int, drop_path_rate: float
+    ) -> Iterator[Stage]:
+        """Yields the stages; drop path ramps up over all their blocks."""
+        return _stages(spec, in_channels, drop_path_rate)
 
 
 def _stages(spec: PVTArch, in_channels: int, rate: float) -> Iterator[Stage]:

@@ -3,7 +3,9 @@
 B images, C channels, H x W pixels or cells, N tokens.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, islice
+from operator import mul
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from vitdense.backbones.arch import resolve_arch
+from vitdense.layers.batch_norm import untracked_statistics
 from vitdense.layers.tokens import to_map
 
 LARGEST_MINIMUM_PX = 4096
@@ -56,7 +60,11 @@ class Stage(nn.Module):
         """(B, N, dim) -> (B, N, dim); recomputed in backward if with_cp."""
         for block in self.blocks:
             if self.with_cp and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, hw, use_reentrant=False)
+                tokens = checkpoint(
+                    *(block, tokens, hw),
+                    use_reentrant=False,
+                    context_fn=partial(_passes, block),
+                )
             else:
                 tokens = block(tokens, hw)
         return tokens
@@ -77,18 +85,27 @@ class Stage(nn.Module):
         return cells if min(keys, default=1) > 0 else 0
 
 
+def _passes(
+    block: nn.Module,
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts of a block's forward pass and of its recomputation."""
+    return nullcontext(), untracked_statistics(block)
+
+
 class PyramidBackbone(BaseModule):
     """Base of the families: stages to levels, freezing, loading.
 
-    A family sets ``family`` and gives its stages to ``__init__``; the rest
+    A family sets ``family`` and ``variants`` and builds its stages; the rest
     of the contract is here, once.
 
     Args:
-        name: Name of the arch in the family's table; None for a mapping.
-        stages: The stages to build, lazily: those after the last of
-            ``out_indices`` are not asked for.
-        num_stages: How many stages the arch has.
-        out_indices: Stages whose levels are output, ascending.
+        arch: A name from ``variants``, or a mapping with the fields of its
+            entries.
+        in_channels: Channels of the images.
+        out_indices: Stages whose levels are output, ascending; None is all.
+            Stages after the last of them are not built.
+        drop_path_rate: Stochastic depth of the last block, in [0, 1); None
+            takes the arch's.
         frozen_stages: -1 freezes nothing, 0 the first patch embedding, k > 0
             also stages 1 to k (counted from 1), as in mmdet. Frozen parts
             take no gradient and stay in eval mode.
@@ -98,33 +115,40 @@ class PyramidBackbone(BaseModule):
             see ``vitdense.checkpoint``. None keeps the random weights.
 
     Attributes:
+        arch_name: Name of the arch; None for a mapping.
         out_channels: Channels of the levels output.
         out_strides: Their strides, in input pixels.
+        min_size: Least height and width of an image, in pixels.
 
     Raises:
         ValueError, TypeError: If an argument does not fit, naming it.
     """
 
     family: ClassVar[str]
+    variants: ClassVar[Mapping[str, Any]]
 
     def __init__(
         self,
-        name: str | None,
-        stages: Iterable[Stage],
-        num_stages: int,
-        out_indices: Sequence[int] | None,
-        frozen_stages: int,
-        norm_eval: bool,
-        with_cp: bool,
-        init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
+        arch: str | Mapping[str, Any],
+        in_channels: int = 3,
+        out_indices: Sequence[int] | None = None,
+        drop_path_rate: float | None = None,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: Mapping[str, Any]
+        | Sequence[Mapping[str, Any]]
+        | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.arch_name = name
-        self.out_indices = self._check_out_indices(out_indices, num_stages)
+        self.arch_name, spec = resolve_arch(self._title, arch, self.variants)
+        self._check_numbers(in_channels, drop_path_rate)
+        if drop_path_rate is None:
+            drop_path_rate = spec.drop_path_rate
+        self.out_indices = self._check_out_indices(out_indices, len(spec.dims))
         built = self.out_indices[-1] + 1
-        self.stages = nn.ModuleList(
-            stage for stage, _ in zip(stages, range(built), strict=False)
-        )
+        stages = self.build_stages(spec, in_channels, drop_path_rate)
+        self.stages = nn.ModuleList(islice(stages, built))
         if (
             not isinstance(frozen_stages, int)
             or not -1 <= frozen_stages <= built
@@ -137,10 +161,7 @@ class PyramidBackbone(BaseModule):
         self.norm_eval = norm_eval
         for stage in self._stages():
             stage.with_cp = with_cp
-        strides, stride = [], 1
-        for stage in self._stages():
-            stride *= stage.stride
-            strides.append(stride)
+        strides = list(accumulate((s.stride for s in self._stages()), mul))
         self.out_channels = tuple(
             self._stages()[i].dim for i in self.out_indices
         )
@@ -148,12 +169,32 @@ class PyramidBackbone(BaseModule):
         self.min_size = self._find_min_size()
         self._freeze()
 
+    def build_stages(
+        self, spec: Any, in_channels: int, drop_path_rate: float
+    ) -> Iterator[Stage]:
+        """Yields the stages of an arch, an entry of ``variants``, lazily."""
+        raise NotImplementedError
+
     @property
     def _title(self) -> str:
         return type(self).__name__
 
     def _stages(self) -> list[Stage]:
         return list(self.stages)  # type: ignore[arg-type]
+
+    def _check_numbers(
+        self, in_channels: int, drop_path_rate: float | None
+    ) -> None:
+        if not isinstance(in_channels, int) or in_channels < 1:
+            raise ValueError(
+                f'{self._title}: in_channels={in_channels!r} must be a '
+                'positive integer'
+            )
+        if drop_path_rate is not None and not 0 <= drop_path_rate < 1:
+            raise ValueError(
+                f'{self._title}: drop_path_rate={drop_path_rate!r} is not in '
+                '[0, 1)'
+            )
 
     def _check_out_indices(
         self, out_indices: Sequence[int] | None, num_stages: int
@@ -257,21 +298,3 @@ class PyramidBackbone(BaseModule):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
-
-
-def check_common(
-    title: str, in_channels: int, drop_path_rate: float | None
-) -> None:
-    """Checks the arguments that stages need before they are built.
-
-    Raises:
-        ValueError: Naming the argument and what it may be.
-    """
-    if not isinstance(in_channels, int) or in_channels < 1:
-        raise ValueError(
-            f'{title}: in_channels={in_channels!r} must be a positive integer'
-        )
-    if drop_path_rate is not None and not 0 <= drop_path_rate < 1:
-        raise ValueError(
-            f'{title}: drop_path_rate={drop_path_rate!r} is not in [0, 1)'
-        )

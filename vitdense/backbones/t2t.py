@@ -16,16 +16,14 @@ blocks differ little), and ours after ``stages.{i - 1}.``:
 ======================================  ===================
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.backbones.arch import resolve_arch
-from vitdense.backbones.pyramid import PyramidBackbone, Stage, check_common
+from vitdense.backbones.pyramid import PyramidBackbone, Stage
 from vitdense.backbones.t2t_arch import TOKEN_STRIDE, VARIANTS, T2TArch
 from vitdense.layers.attention import (
     Attention,
@@ -127,43 +125,20 @@ class T2TViT(PyramidBackbone):
     """
 
     family = 't2t'
+    variants = VARIANTS
 
-    def __init__(
-        self,
-        arch: str | Mapping[str, Any],
-        in_channels: int = 3,
-        out_indices: Sequence[int] | None = None,
-        drop_path_rate: float | None = None,
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        init_cfg: Mapping[str, Any]
-        | Sequence[Mapping[str, Any]]
-        | None = None,
-    ) -> None:
-        name, spec = resolve_arch('T2TViT', arch, VARIANTS)
-        check_common('T2TViT', in_channels, drop_path_rate)
-        rate = (
-            spec.drop_path_rate if drop_path_rate is None else drop_path_rate
-        )
-        super().__init__(
-            name,
-            _stages(spec, in_channels, rate),
-            len(spec.dims),
-            out_indices,
-            frozen_stages,
-            norm_eval,
-            with_cp,
-            init_cfg,
-        )
-        for index, stage in enumerate(self.stages):
-            if (
-                isinstance(stage, ClassTokenStage)
-                and index not in self.out_indices
-            ):
-                # nothing reads it: no gradient for distributed training to
-                # wait for
+    def build_stages(
+        self, spec: T2TArch, in_channels: int, drop_path_rate: float
+    ) -> Iterator[Stage]:
+        """Yields the stages, each from a soft split on."""
+        for index, stage in enumerate(
+            _stages(spec, in_channels, drop_path_rate)
+        ):
+            unread = index not in self.out_indices
+            if isinstance(stage, ClassTokenStage) and unread:
+                # no gradient for distributed training to wait for
                 stage.norm.requires_grad_(False)
+            yield stage
 
 
 def _stages(spec: T2TArch, in_channels: int, rate: float) -> Iterator[Stage]:
