@@ -1,8 +1,8 @@
 """Repairs mmdet and mmseg where they were imported before vitdense.
 
-Without compiled operators onedl's releases still import, and bind a stub, or
-None, wherever an import from ``mmcv.ops`` failed. With the stand-in in place
-those imports succeed, so they are repeated.
+Without compiled operators onedl's releases still import, and bind a stub,
+None or nothing wherever an import of an operator failed. With the stand-in in
+place those imports succeed, so they are repeated.
 """
 
 import ast
@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-_LIBRARIES = ('mmdet', 'mmseg')
+# In this order: mmdet imports one operator through mmcv.cnn.
+_LIBRARIES = ('mmcv', 'mmdet', 'mmseg')
 
 
 def rebind_stubs() -> None:
-    """Repeats failed imports from ``mmcv.ops`` in the libraries' modules.
+    """Repeats failed imports of operators in the libraries' modules.
 
     Raises:
         ImportError: One of them cannot be repaired any more.
@@ -39,21 +40,22 @@ def _loaded() -> list[ModuleType]:
     """The libraries' modules that are imported."""
     return [
         module
+        for library in _LIBRARIES
         for name, module in list(sys.modules.items())
-        if name.partition('.')[0] in _LIBRARIES
+        if name.partition('.')[0] == library
     ]
 
 
 def _guarded_imports(module: ModuleType) -> Iterator[ast.Module]:
-    """Bodies of the ``try`` statements that import from ``mmcv.ops``."""
+    """Bodies of the ``try`` statements that import from mmcv."""
     source = Path(getattr(module, '__file__', None) or '')
     text = source.read_text('utf-8') if source.suffix == '.py' else ''
-    if 'mmcv.ops' not in text:
+    if '    from mmcv.' not in text:
         return
     for node in ast.parse(text).body:
         if isinstance(node, ast.Try) and any(
             isinstance(statement, ast.ImportFrom)
-            and (statement.module or '').startswith('mmcv.ops')
+            and (statement.module or '').startswith('mmcv.')
             for statement in node.body
         ):
             yield ast.Module(node.body, [])
