@@ -8,7 +8,7 @@ from pathlib import Path
 try:
     import torch
 
-    from vitdense.backbones import cvt, pvt, t2t
+    from vitdense.backbones import cvt, pvt, t2t, t2t_arch
     from vitdense.checkpoint import convert_checkpoint, install
     from vitdense.checkpoint.adapt import Shape
     from vitdense.checkpoint.load import shapes
@@ -19,7 +19,7 @@ except ImportError as error:
 FAMILIES = {
     'pvt': (pvt.PVT, pvt.VARIANTS),
     'cvt': (cvt.CvT, cvt.VARIANTS),
-    't2t': (t2t.T2TViT, t2t.VARIANTS),
+    't2t': (t2t.T2TViT, t2t_arch.VARIANTS),
 }
 
 

@@ -7,7 +7,7 @@ from official import OFFICIAL
 
 from vitdense.backbones.cvt import VARIANTS as CVT
 from vitdense.backbones.pvt import VARIANTS as PVT
-from vitdense.backbones.t2t import VARIANTS as T2T
+from vitdense.backbones.t2t_arch import VARIANTS as T2T
 from vitdense.checkpoint import (
     PUBLISHED,
     CheckpointError,
