@@ -11,7 +11,7 @@ try:
         set_local_rank,
     )
 except ImportError as error:
-    sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
+    sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,6 +1,9 @@
 """Bad input ends in one line, before anything is written."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,3 +281,19 @@ def test_unknown_argument(tool: Callable) -> None:
     outcome = tool('train.py', DETECTOR, '--epochs', '3')
     assert outcome.code == 2
     assert outcome.err == 'error: unrecognized arguments: --epochs 3\n'
+
+
+def test_missing_system_library(tmp_path: Path) -> None:
+    """OpenCV on a bare machine; stood in for by a package that says so."""
+    said = 'libGL.so.1: cannot open shared object file'
+    (tmp_path / 'cv2.py').write_text(f'raise ImportError({said!r})')
+    done = subprocess.run(
+        [sys.executable, 'tools/train.py', DETECTOR],
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}.'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(f'error: {said}')
+    assert len(done.stderr.splitlines()) == 1, done.stderr
