@@ -2,7 +2,10 @@
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
-PYTEST_ARGS ?=
+# One process a core, one thread each: threads of several processes would wait
+# for each other.
+PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 $(1)/python -m pytest $(PYTEST_ARGS)
 QUICKSTART ?= configs/quickstart/mask-rcnn_pvt-v2-b0_fpn_shapes.py
 
 BIN := .venv/bin
@@ -15,10 +18,10 @@ train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
 
 test: .venv/ready
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(call PYTEST,$(BIN))
 
 test-upstream: .venv-upstream/ready
-	$(UPSTREAM_BIN)/python -m pytest $(PYTEST_ARGS)
+	$(call PYTEST,$(UPSTREAM_BIN))
 
 lint: .venv/ready
 	$(BIN)/ruff check .
