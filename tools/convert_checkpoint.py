@@ -8,7 +8,7 @@ from pathlib import Path
 try:
     import torch
 
-    from vitdense.backbones import cvt, pvt, t2t, t2t_arch
+    from vitdense.backbones import PVT, CvT, T2TViT
     from vitdense.checkpoint import convert_checkpoint, install
     from vitdense.checkpoint.adapt import Shape
     from vitdense.checkpoint.load import shapes
@@ -16,17 +16,13 @@ try:
 except ImportError as error:
     sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
 
-FAMILIES = {
-    'pvt': (pvt.PVT, pvt.VARIANTS),
-    'cvt': (cvt.CvT, cvt.VARIANTS),
-    't2t': (t2t.T2TViT, t2t_arch.VARIANTS),
-}
+FAMILIES = {family.family: family for family in (PVT, CvT, T2TViT)}
 
 
 def archs(family: str) -> Iterator[tuple[str, dict[str, Shape]]]:
     """Yields each arch of a family, and the shapes of its tensors."""
-    build, variants = FAMILIES[family]
-    for name in variants:
+    build = FAMILIES[family]
+    for name in build.variants:
         with torch.device('meta'):
             model = build(name)
         yield name, shapes(model.state_dict())

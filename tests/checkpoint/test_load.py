@@ -240,3 +240,12 @@ def test_digest_of_a_local_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match='64 hexadecimal'):
         load_backbone(model, str(path), sha256='0' * 8)
     assert_untouched(model, before)
+
+
+def test_meta_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / 'own.pth'
+    torch.save(build('pvt', arch=TINY).state_dict(), path)
+    with torch.device('meta'):
+        model = build('pvt', arch=TINY)
+    with pytest.raises(CheckpointError, match='meta device'):
+        load_backbone(model, str(path))

@@ -1,28 +1,27 @@
 """The table of published checkpoints."""
 
 import re
+from pathlib import Path
 
 import pytest
+import torch
+from golden import official_state_dict
 from official import OFFICIAL
 
-from vitdense.backbones.cvt import VARIANTS as CVT
-from vitdense.backbones.pvt import VARIANTS as PVT
-from vitdense.backbones.t2t_arch import VARIANTS as T2T
+from vitdense.backbones import PVT, CvT, T2TViT
+from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.checkpoint import (
     PUBLISHED,
     CheckpointError,
-    load_backbone,
     official_url,
 )
+from vitdense.checkpoint.source import cache_path
 
 
-@pytest.mark.parametrize(
-    ('family', 'variants'), [('pvt', PVT), ('cvt', CVT), ('t2t', T2T)]
-)
-def test_every_arch_has_an_entry(
-    family: str, variants: dict[str, object]
-) -> None:
-    assert set(PUBLISHED[family]) == set(variants)
+@pytest.mark.parametrize('backbone', [PVT, CvT, T2TViT])
+def test_every_arch_has_an_entry(backbone: type[PyramidBackbone]) -> None:
+    family = backbone.family
+    assert set(PUBLISHED[family]) == set(backbone.variants)
     for entry in PUBLISHED[family].values():
         assert bool(entry.url) != bool(entry.why)
 
@@ -58,9 +57,18 @@ def test_no_public_file_says_why(
         official_url(family, arch)
 
 
-def test_loader_resolves_official() -> None:
-    class Model:
-        family, arch_name = 'cvt', '21'
-
+def test_init_cfg_resolves_official(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    path = cache_path(official_url('pvt', 'v2-b0'))
+    path.parent.mkdir(parents=True)
+    weights = official_state_dict(shared, 'pvt_v2_b0')
+    torch.save(weights, path)
+    config = {'type': 'Pretrained', 'checkpoint': 'official'}
+    model = PVT('v2-b0', init_cfg=config)
+    model.init_weights()
+    loaded = model.state_dict()['stages.3.norm.weight']
+    assert torch.equal(loaded, weights['norm4.weight'])
     with pytest.raises(CheckpointError, match='no public file'):
-        load_backbone(Model(), 'official')
+        CvT('21', init_cfg=config).init_weights()

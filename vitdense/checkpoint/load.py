@@ -80,8 +80,12 @@ def load_backbone(
     """
     if source == OFFICIAL:
         source = official_url(model.family, model.arch_name)
-    path = locate(source, sha256)
     targets = model.state_dict()
+    if any(tensor.is_meta for tensor in targets.values()):
+        raise CheckpointError(
+            f'{source}: the model is on the meta device, which holds no values'
+        )
+    path = locate(source, sha256)
     found = open_source(path, source)
     fit = check_fit(found, source, model.family, shapes(targets))
     if fit.problems:

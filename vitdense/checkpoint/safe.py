@@ -46,9 +46,9 @@ def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
     """
     if sniff(path) == 'pickle':
         return read_pickle(path, map_location)
-    device = 'cpu' if map_location is None else str(map_location)
+    known = isinstance(map_location, str | torch.device)
     try:
-        tensors = load_file(path, device=device)
+        tensors = load_file(path, str(map_location) if known else 'cpu')
         with safe_open(path, 'pt') as file:
             stated = (file.metadata() or {}).get(TENSORS_SHA256)
     except SafetensorError as error:
