@@ -1,15 +1,21 @@
-"""Builds what ``vitdense.analysis.specs`` names, with random weights."""
+"""Builds what ``vitdense.analysis.specs`` names, with random weights.
+
+Libraries are imported only where they are asked for: what a row imports is
+part of the memory that it is measured by.
+"""
 
 import difflib
 import importlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from vitdense.analysis.plain import PlainBackbone
 from vitdense.analysis.specs import BackboneSpec, DetectorSpec
+
+if TYPE_CHECKING:
+    from vitdense.analysis.plain import PlainBackbone
 
 # Where each library registers its backbones.
 SCOPES = {
@@ -34,7 +40,7 @@ def build_backbone(spec: BackboneSpec) -> nn.Module:
         ours = BackboneSpec(
             'vitdense', spec.type, spec.variant, spec.arguments
         )
-        return PlainBackbone(_from_registry(ours), **_arch(ours))
+        return plain_twin(ours, _from_registry(ours))
     return _from_registry(spec)
 
 
@@ -73,7 +79,7 @@ def outputs_of(result: Any) -> tuple[Tensor, ...]:
     return tuple(found.values())
 
 
-def plain_twin(spec: BackboneSpec, backbone: nn.Module) -> PlainBackbone:
+def plain_twin(spec: BackboneSpec, backbone: nn.Module) -> 'PlainBackbone':
     """The plain form of a vitdense backbone, sharing its weights.
 
     Raises:
@@ -81,7 +87,10 @@ def plain_twin(spec: BackboneSpec, backbone: nn.Module) -> PlainBackbone:
     """
     if spec.scope != 'vitdense':
         raise ValueError('only vitdense backbones have a plain form')
-    return PlainBackbone(backbone, **_arch(spec))  # type: ignore[arg-type]
+    from vitdense.analysis.plain import PlainBackbone
+
+    arch = spec.variant or spec.arguments['arch']
+    return PlainBackbone(backbone, arch)  # type: ignore[arg-type]
 
 
 def draw_weights(model: nn.Module) -> None:
@@ -106,11 +115,26 @@ def draw_weights(model: nn.Module) -> None:
             p.copy_(x)
 
 
-def _arch(spec: BackboneSpec) -> dict[str, Any]:
-    return {'arch': spec.variant or spec.arguments.get('arch')}
-
-
 def _registry_config(spec: BackboneSpec) -> dict[str, Any]:
+    """The config that the registries build a backbone from.
+
+    Raises:
+        ValueError: If its library is not known or does not have it.
+    """
+    from mmengine.registry import MODELS
+
+    if spec.scope not in SCOPES:
+        raise ValueError(
+            f'{spec.scope!r} registers no backbones; choose from '
+            f'{list(SCOPES)}'
+        )
+    _import_library(spec.scope)
+    known = MODELS.children[spec.scope].module_dict
+    if spec.type not in known:
+        raise ValueError(
+            f'{spec.scope} has no backbone {spec.type!r}'
+            + _hint(spec.type, known)
+        )
     config = dict(spec.arguments, type=f'{spec.scope}.{spec.type}')
     if spec.variant:
         config['arch'] = spec.variant
@@ -126,19 +150,7 @@ def _import_library(scope: str) -> None:
 def _from_registry(spec: BackboneSpec) -> Any:
     from mmengine.registry import MODELS
 
-    if spec.scope not in SCOPES:
-        raise ValueError(
-            f'no library {spec.scope!r}; choose from '
-            f'{[*SCOPES, "timm", "transformers", "plain"]}'
-        )
-    _import_library(spec.scope)
-    registry = MODELS.children[spec.scope]
-    if spec.type not in registry.module_dict:
-        raise ValueError(
-            f'{spec.scope} has no backbone {spec.type!r}'
-            + _hint(spec.type, registry.module_dict)
-        )
-    return registry.build(_registry_config(spec))
+    return MODELS.build(_registry_config(spec))
 
 
 def _from_timm(spec: BackboneSpec) -> nn.Module:

@@ -50,7 +50,8 @@ def count(
     Raises:
         ValueError: If the images are too small for a vitdense backbone.
     """
-    twin = copy.deepcopy(model).to('meta').eval()
+    twin = copy.deepcopy(model).to('meta')
+    twin.eval()  # on its own: not every library's eval gives the model
     images = torch.empty(batch, in_channels, *size, device='meta')
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(images)

@@ -1,5 +1,6 @@
 """What is measured how: shared by the benchmark and its workers."""
 
+import re
 from dataclasses import dataclass
 
 DTYPES = ('float32', 'bfloat16', 'float16')
@@ -56,9 +57,9 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         ValueError: If it has neither form.
     """
-    height, _, width = text.lower().partition('x')
-    if not (height.isdecimal() and (width or height).isdecimal()):
+    match = re.fullmatch(r'(\d+)(?:[xX](\d+))?', text)
+    if match is None:
         raise ValueError(
             f'size {text!r} is neither HEIGHTxWIDTH nor one number of pixels'
         )
-    return int(height), int(width or height)
+    return int(match[1]), int(match[2] or match[1])

@@ -1,8 +1,8 @@
 """Compares models: time, memory, parameters and FLOPs, side by side.
 
 Each model runs in a process of its own. A row and its baseline are timed in
-turns, so that both see the same machine; peak memory is that of fresh
-processes. This module imports no torch: the parent process stays small.
+turns, so that both see the same machine; peak memory is that of a fresh
+process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,6 @@ from typing import Any
 
 from vitdense.analysis.process import Worker, WorkerError
 from vitdense.analysis.settings import FORWARD, FORWARD_BACKWARD, Settings
-from vitdense.analysis.specs import parse_backbone, parse_detector
 
 TOLERANCE = 1e-5  # of outputs against the plain form
 MODES = {
@@ -108,9 +107,6 @@ class Plan:
         baseline: Measured first; the others are compared with it.
         check: Whether outputs of vitdense's backbones are compared with
             those of their plain forms.
-
-    Raises:
-        ValueError, FileNotFoundError: If a name has no known form.
     """
 
     kind: str
@@ -118,11 +114,6 @@ class Plan:
     settings: Settings
     baseline: Entry | None = None
     check: bool = False
-
-    def __post_init__(self) -> None:
-        parse = parse_backbone if self.kind == 'backbone' else parse_detector
-        for entry in self.all_entries():
-            parse(entry.name)
 
     def all_entries(self) -> list[Entry]:
         """The baseline, if any, and the others."""

@@ -106,15 +106,14 @@ def show_growth(growths: Sequence[Growth], screen: Console) -> None:
 
 
 def show_errors(rows: Sequence[Row], screen: Console) -> None:
-    """Prints one line for each row that failed."""
-    for row in rows:
-        if row.error is not None:
-            screen.print(
-                f'error: {row.name}: {row.error}',
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+    """Prints one line for each row that failed, each line once."""
+    lines = (
+        f'error: {row.name}: {row.error}'
+        for row in rows
+        if row.error is not None
+    )
+    for line in dict.fromkeys(lines):
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def write_json(path: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:

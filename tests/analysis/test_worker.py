@@ -1,0 +1,81 @@
+"""A worker's answers, without a process of its own."""
+
+import io
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+import torch
+
+from vitdense.analysis.settings import Settings
+from vitdense.analysis.worker import describe, serve
+
+TINY = (
+    'vitdense.PVT{"arch": {"design": "v1", "dims": [8, 8], "depths": [1, 1],'
+    ' "heads": [1, 1], "mlp_ratios": [2, 2], "reductions": [2, 1]}}'
+)
+
+
+def answers_to(settings: Settings, *requests: dict[str, Any]) -> list[Any]:
+    lines = [json.dumps(r) for r in (asdict(settings), *requests)]
+    answers = io.StringIO()
+    serve(lines, answers)
+    return [json.loads(line) for line in answers.getvalue().splitlines()]
+
+
+def test_a_session() -> None:
+    settings = Settings(height=32, width=40, batch=2)
+    started, built, macs, *times, deviation = answers_to(
+        settings,
+        dict(command='build', kind='backbone', name=TINY),
+        dict(command='macs'),
+        dict(command='time', mode='forward'),
+        dict(command='time', mode='forward_backward'),
+        dict(command='deviation'),
+    )
+    assert started == {'result': None}
+    assert built['result'] > 0
+    assert macs['result'] > 0
+    assert all(time['result'] > 0 for time in times)
+    assert deviation['result'] < 1e-5
+
+
+def test_errors_leave_the_session_running() -> None:
+    build = dict(command='build', kind='backbone')
+    _, unknown, small, built = answers_to(
+        Settings(height=32, width=32),
+        dict(build, name='vitdense.PVTT:tiny'),
+        dict(build, name='timm'),
+        dict(build, name=TINY),
+    )
+    assert unknown['error'] == (
+        "vitdense has no backbone 'PVTT'; the closest are ['PVT']"
+    )
+    assert 'has none of the forms' in small['error']
+    assert built['result'] > 0
+
+
+def test_image_that_is_too_small() -> None:
+    *_, answer = answers_to(
+        Settings(height=3, width=40),
+        dict(command='build', kind='backbone', name=TINY),
+        dict(command='time', mode='forward'),
+    )
+    assert answer['error'].startswith('PVT: images of 3 x 40 pixels are too')
+
+
+@pytest.mark.parametrize('device', ['cuda:99', 'tpu', 'meta'])
+def test_device_that_is_not_there(device: str) -> None:
+    (answer,) = answers_to(Settings(device=device))
+    assert '\n' not in answer['error']
+    assert device in answer['error']
+
+
+def test_descriptions() -> None:
+    refusal = RuntimeError('[enforce] not enough memory: you tried\nmore')
+    assert describe(refusal) == 'out of memory'
+    assert describe(MemoryError()) == 'out of memory'
+    assert describe(torch.OutOfMemoryError('CUDA')) == 'out of memory'
+    assert describe(ValueError('a\nb')) == 'a'
+    assert describe(KeyError('a')) == "KeyError: 'a'"
