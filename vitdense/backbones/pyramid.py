@@ -4,6 +4,8 @@ B images, C channels, H x W pixels or cells, N tokens.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import accumulate, islice
 from operator import mul
 from typing import Any, ClassVar
@@ -15,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from vitdense.backbones.arch import resolve_arch
-from vitdense.layers.batch_norm import untracked_statistics
+from vitdense.layers.batch_norm import kept_statistics
 from vitdense.layers.tokens import to_map
 
 LARGEST_MINIMUM_PX = 4096
@@ -89,7 +91,7 @@ def _passes(
     block: nn.Module,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """Contexts of a block's forward pass and of its recomputation."""
-    return nullcontext(), untracked_statistics(block)
+    return nullcontext(), kept_statistics(block)
 
 
 class PyramidBackbone(BaseModule):

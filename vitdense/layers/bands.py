@@ -178,8 +178,10 @@ class _Banded(torch.autograd.Function):
         needs = (ctx.needs_input_grad[0], *ctx.needs_input_grad[5:-2])
         wanted = [i for i, need in enumerate(needs) if need]
         sources = (inputs, *parameters)
-        totals = {i: torch.zeros_like(sources[i]) for i in wanted}
-        grad_weight = torch.zeros_like(weight)
+        # by position in sources; the last, of the output projection
+        totals: dict[int, Tensor] = {}
+        if needs[0]:
+            totals[0] = torch.zeros_like(inputs)
         for band in ctx.plan:
             part = band.with_halo(inputs).detach()
             with torch.enable_grad(), ctx.autocast():
@@ -188,7 +190,8 @@ class _Banded(torch.autograd.Function):
             grad_out = band.of(grad)
             # the last projection by hand: autograd would compute it again
             seen = wide.detach().to(grad_out.dtype)
-            grad_weight += grad_out.flatten(0, -2).t() @ seen.flatten(0, -2)
+            grad_weight = grad_out.flatten(0, -2).t() @ seen.flatten(0, -2)
+            _accumulate(totals, len(sources), grad_weight.to(weight.dtype))
             if not wanted:
                 continue
             band_grads = torch.autograd.grad(
@@ -197,11 +200,21 @@ class _Banded(torch.autograd.Function):
                 (grad_out @ weight.to(grad_out.dtype)).to(wide.dtype),
             )
             for i, value in zip(wanted, band_grads, strict=True):
-                total = totals[i]
-                (band.with_halo(total) if i == 0 else total).add_(value)
+                if i == 0:
+                    band.with_halo(totals[0]).add_(value)
+                else:
+                    _accumulate(totals, i, value)
         grad_bias = None if bias is None else grad.flatten(0, -2).sum(0)
         grads = [totals.get(i) for i in range(len(sources))]
         return (
             *(grads[0], None, None, None, None),
-            *(*grads[1:], grad_weight, grad_bias),
+            *(*grads[1:], totals[len(sources)], grad_bias),
         )
+
+
+def _accumulate(totals: dict[int, Tensor], key: int, value: Tensor) -> None:
+    """Adds in place; often there is one band, whose value is the total."""
+    if key in totals:
+        totals[key] += value
+    else:
+        totals[key] = value

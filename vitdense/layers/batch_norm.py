@@ -63,21 +63,23 @@ def _make(
 
 
 @contextmanager
-def untracked_statistics(module: nn.Module) -> Iterator[None]:
+def kept_statistics(module: nn.Module) -> Iterator[None]:
     """Lets BatchNorms in ``module`` leave their running statistics alone.
 
     For the second forward pass of activation checkpointing, which would
     count each batch twice.
     """
-    norms = [
-        part
+    # clones take the updates: autograd holds on to what a first pass used
+    held = [
+        (part, name, buffer)
         for part in module.modules()
-        if isinstance(part, _BatchNorm) and part.track_running_stats
+        if isinstance(part, _BatchNorm) and part.training
+        for name, buffer in part.named_buffers(recurse=False)
     ]
-    for norm in norms:
-        norm.track_running_stats = False
+    for part, name, buffer in held:
+        setattr(part, name, buffer.clone())
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for part, name, buffer in held:
+            setattr(part, name, buffer)

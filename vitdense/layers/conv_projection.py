@@ -4,6 +4,8 @@ B images, N query tokens, M key tokens, C channels, P prefix tokens (the class
 token, or none), H x W grid.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,9 +44,11 @@ class DepthwiseNorm(nn.Module):
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of the one convolution that equals both parts."""
         bn = self.bn
-        scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
+        mean = cast(Tensor, bn.running_mean)  # None only where not tracked
+        variance = cast(Tensor, bn.running_var)
+        scale = bn.weight * torch.rsqrt(variance + bn.eps)
         weight = self.conv.weight * scale[:, None, None, None]
-        return weight, bn.bias - bn.running_mean * scale
+        return weight, bn.bias - mean * scale
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride))."""
