@@ -50,12 +50,12 @@ def main() -> None:
     with one_line_errors():
         args = parse_args()
         set_local_rank(args.local_rank)
-        from vitdense.engine.prepare import prepare_testing
-        from vitdense.engine.settings import (
+        from vitdense.engine.config import (
             build_runner,
             load_config,
             set_compile,
         )
+        from vitdense.engine.prepare import prepare_testing
 
         cfg = load_config(
             args.config, args.work_dir, args.cfg_options, args.launcher

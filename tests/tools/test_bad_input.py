@@ -231,6 +231,29 @@ def test_label_map_outside_the_classes(refuse: Callable, ade: Path) -> None:
     assert str(path) in line
 
 
+def test_image_smaller_than_a_patch(
+    refuse: Callable, coco: Path, ade: Path
+) -> None:
+    small = 'dataset.pipeline.2.scale=(2,2)'
+    options = [
+        *coco_options(coco),
+        f'train_dataloader.{small}',
+        'model.data_preprocessor.pad_size_divisor=1',
+    ]
+    line = refuse('train.py', DETECTOR, options=options)
+    assert '1.jpg' in line
+    assert '2 x 2 pixels; it needs at least' in line
+    small = 'val_dataloader.dataset.pipeline.2.size_divisor=1'
+    options = [
+        *ade_options(ade),
+        small,
+        'val_dataloader.dataset.pipeline.1.scale=(2,2)',
+    ]
+    line = refuse('train.py', SEGMENTER, options=options)
+    assert 'val_dataloader' in line
+    assert '2 x 2 pixels' in line
+
+
 def test_checkpoint(refuse: Callable, coco: Path, tmp_path: Path) -> None:
     absent = tmp_path / 'absent.pth'
     options = coco_options(coco)

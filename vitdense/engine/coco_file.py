@@ -105,6 +105,17 @@ def check_images(
         )
 
 
+def smallest_image(content: dict[str, Any], least: int) -> dict[str, Any]:
+    """The image of the shortest side that is not below ``least`` pixels."""
+
+    def side(image: dict[str, Any]) -> int:
+        return min(image.get('width', 0), image.get('height', 0))
+
+    images: list[dict[str, Any]] = content['images']
+    kept = [image for image in images if side(image) >= least]
+    return min(kept or images, key=side)
+
+
 def _some(names: Sequence[str]) -> str:
     more = [f'and {len(names) - MAX_SHOWN} more']
     return ', '.join([*names[:MAX_SHOWN], *more * (len(names) > MAX_SHOWN)])

@@ -4,19 +4,19 @@ from mmengine.config import Config
 
 from vitdense.checkpoint import install
 from vitdense.engine.amp import set_amp
+from vitdense.engine.config import (
+    set_auto_scale_lr,
+    set_out,
+    set_resume,
+    set_tta,
+    set_visualization,
+)
 from vitdense.engine.data_checks import check_data
 from vitdense.engine.model_checks import (
     build_model,
     check_checkpoint,
     check_num_classes,
     check_pretrained,
-)
-from vitdense.engine.settings import (
-    set_auto_scale_lr,
-    set_out,
-    set_resume,
-    set_tta,
-    set_visualization,
 )
 
 
@@ -48,7 +48,7 @@ def prepare_training(
     set_resume(cfg, resume)
     model = build_model(cfg)
     splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
-    check_num_classes(cfg.model, check_data(cfg, splits))
+    check_num_classes(cfg.model, check_data(cfg, splits, model))
     check_pretrained(model)
     if cfg.get('load_from'):
         check_checkpoint(model, cfg.load_from)
@@ -82,9 +82,10 @@ def prepare_testing(
             used, naming it.
     """
     install(trust_pickle)
-    check_checkpoint(build_model(cfg), checkpoint)
+    model = build_model(cfg)
+    check_checkpoint(model, checkpoint)
     cfg.load_from = checkpoint
-    check_num_classes(cfg.model, check_data(cfg, ['test']))
+    check_num_classes(cfg.model, check_data(cfg, ['test'], model))
     if show or show_dir is not None:
         set_visualization(cfg, show, show_dir, wait_time)
     if out is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from vitdense.engine.settings import (
+from vitdense.engine.config import (
     leaf_datasets,
     load_config,
     set_auto_scale_lr,
