@@ -39,7 +39,9 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
         k_features = _features(k.to(wide), w.to(wide))
         summary = k_features.transpose(1, 2) @ v.to(wide)
         total = k_features.sum(1).unsqueeze(2)
-        out = (q_features @ summary) / (q_features @ total + EPS)
+        # the published features are over sqrt(m): it cancels but for epsilon
+        q_features = q_features / (q_features @ total + len(w) * EPS)
+        out = q_features @ summary
     return out.to(v.dtype)
 
 
@@ -53,4 +55,4 @@ def _full_precision(device_type: str) -> AbstractContextManager[Any]:
 def _features(x: Tensor, w: Tensor) -> Tensor:
     """(B, N, C), (m, C) -> (B, N, m), positive."""
     half_norm = x.square().sum(-1, keepdim=True) / 2
-    return torch.exp(F.linear(x, w) - half_norm) / math.sqrt(len(w))
+    return F.linear(x, w).sub_(half_norm).exp_()
