@@ -149,7 +149,7 @@ def _check_size(
         return
     batch = model.get_submodule('data_preprocessor')(
         {name: [value] for name, value in packed.items()},
-        training=not dataset.test_mode,
+        training=place.startswith('train_'),
     )
     height, width = batch['inputs'].shape[-2:]
     if min(height, width) < least:
