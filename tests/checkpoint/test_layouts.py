@@ -15,6 +15,8 @@ from official import build
 from torch import Tensor, nn
 
 from vitdense.checkpoint import LoadReport, load_backbone
+from vitdense.checkpoint.load import check_fit, shapes
+from vitdense.checkpoint.unwrap import Unwrapped, unwrap
 
 DEPTHS = (1, 2, 1, 1)
 PVT = {
@@ -43,8 +45,23 @@ def load(
     torch.save(dict(weights), path)
     report = load_backbone(model, str(path))
     assert report.matched + len(report.initial) == report.total
+    assert_each_is_needed(weights, model)
     model.eval()
     return report
+
+
+def assert_each_is_needed(
+    weights: Mapping[str, Tensor], model: nn.Module
+) -> None:
+    """A file without any one of its tensors does not fit."""
+    if len(weights) > 250:  # of a full size, damaged in test_plan.py
+        return
+    held = unwrap(weights).tensors
+    wanted = shapes(model.state_dict())
+    for name in held:
+        rest = Unwrapped({k: v for k, v in held.items() if k != name})
+        problems = check_fit(rest, 'x', model.family, wanted).problems
+        assert f'missing: {name} ' in '\n'.join(problems)
 
 
 def assert_equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:

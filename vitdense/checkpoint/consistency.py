@@ -28,8 +28,10 @@ def partial_groups(
     for reason, names in groups.items():
         missing = [name for name in names if name not in there]
         if missing and len(missing) < len(names):
+            begun = any(prefix + name in dropped for name in names)
             yield from (
-                f'missing: {name} (the rest of the {reason} is there)'
+                f'missing: {prefix if begun else ""}{name} (the rest of the '
+                f'{reason} is there)'
                 for name in missing
             )
 
