@@ -60,19 +60,21 @@ def test_golden(shared: Path, tmp_path: Path, name: str) -> None:
         assert_golden(levels, shared, f'{name}_{height}x{width}')
 
 
+@pytest.mark.parametrize('name', ['t2t_vit_7', 't2t_vit_t_14'])
 @torch.no_grad()
-def test_golden_t2t(shared: Path, tmp_path: Path) -> None:
+def test_golden_t2t(shared: Path, tmp_path: Path, name: str) -> None:
     """As it is published: averaged weights beside others, wrapped."""
-    weights = official_state_dict(shared, 't2t_vit_t_14')
+    weights = official_state_dict(shared, name)
     content = {
-        'arch': 't2t_vit_t_14',
+        'arch': name,
         'args': argparse.Namespace(lr=1e-3),
         'state_dict': {k: torch.zeros_like(v) for k, v in weights.items()},
         'state_dict_ema': {f'module.{k}': v for k, v in weights.items()},
     }
-    path = tmp_path / '81.7_T2T_ViTt_14.pth.tar'
+    path = tmp_path / f'{name}.pth.tar'
     torch.save(content, path)
-    model = build('t2t', arch='t-14').eval()
+    family, arch = OFFICIAL[name]
+    model = build(family, arch=arch).eval()
     report = load_backbone(model, str(path))
     assert report.notes == (
         "took 'state_dict_ema' (also there: state_dict)",
@@ -85,7 +87,7 @@ def test_golden_t2t(shared: Path, tmp_path: Path) -> None:
         levels.append(level)
     # stride 16 is there before and after the final norm
     levels.insert(2, carried)
-    assert_golden(levels, shared, 't2t_vit_t_14_224x224')
+    assert_golden(levels, shared, f'{name}_224x224')
 
 
 def test_one_log_line(tmp_path: Path) -> None:
