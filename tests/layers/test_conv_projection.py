@@ -53,13 +53,15 @@ def test_training_uses_the_batch() -> None:
 
 def test_prefix_passes_by_the_convolutions() -> None:
     torch.manual_seed(0)
-    qkv = ConvQKV(6, 2, nn.BatchNorm2d)
+    qkv = ConvQKV(6, 2, nn.BatchNorm2d, num_prefix=1)
+    bare = ConvQKV(6, 2, nn.BatchNorm2d, num_prefix=0).eval()
     draw_statistics(qkv)
     qkv.eval()
+    bare.load_state_dict(qkv.state_dict())
     tokens = torch.randn(2, 1 + 5 * 7, 6)
     with torch.no_grad():
         with_prefix = qkv(tokens, (5, 7))
-        without = qkv(tokens[:, 1:], (5, 7))
+        without = bare(tokens[:, 1:], (5, 7))
     assert [t.shape[1] for t in with_prefix] == [1 + 35, 1 + 12, 1 + 12]
     for one, other, linear in zip(
         with_prefix, without, (qkv.q, qkv.k, qkv.v), strict=True

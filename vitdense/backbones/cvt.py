@@ -182,7 +182,8 @@ def _block(
     spec: CvTArch, index: int, norm: MakeNorm, drop_path_rate: float
 ) -> Block:
     dim = spec.dims[index]
-    qkv = ConvQKV(dim, KEY_STRIDE, norm)
+    num_prefix = 1 if index == len(spec.dims) - 1 else 0  # class token
+    qkv = ConvQKV(dim, KEY_STRIDE, norm, num_prefix)
     return Block(
         dim,
         Attention(dim, spec.heads[index], qkv, scale=dim**-0.5),

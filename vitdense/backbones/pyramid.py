@@ -4,8 +4,6 @@ B images, C channels, H x W pixels or cells, N tokens.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from itertools import accumulate, islice
 from operator import mul
 from typing import Any, ClassVar
@@ -14,10 +12,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from vitdense.backbones.arch import resolve_arch
-from vitdense.layers.batch_norm import kept_statistics
+from vitdense.layers.recompute import recompute
 from vitdense.layers.tokens import to_map
 
 LARGEST_MINIMUM_PX = 4096
@@ -62,11 +59,7 @@ class Stage(nn.Module):
         """(B, N, dim) -> (B, N, dim); recomputed in backward if with_cp."""
         for block in self.blocks:
             if self.with_cp and torch.is_grad_enabled():
-                tokens = checkpoint(
-                    *(block, tokens, hw),
-                    use_reentrant=False,
-                    context_fn=partial(_passes, block),
-                )
+                tokens = recompute(block, tokens, hw)
             else:
                 tokens = block(tokens, hw)
         return tokens
@@ -85,13 +78,6 @@ class Stage(nn.Module):
         cells: int = self.patch_embed.grid(size)  # type: ignore[operator]
         keys = [block.attn.grid(cells) for block in self.blocks]  # type: ignore
         return cells if min(keys, default=1) > 0 else 0
-
-
-def _passes(
-    block: nn.Module,
-) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Contexts of a block's forward pass and of its recomputation."""
-    return nullcontext(), kept_statistics(block)
 
 
 class PyramidBackbone(BaseModule):

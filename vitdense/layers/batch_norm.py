@@ -1,7 +1,6 @@
-"""BatchNorms as OpenMMLab's configs name them, and what they need."""
+"""BatchNorms as OpenMMLab's configs name them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -60,26 +59,3 @@ def _make(
     made = norm(dim, **options)
     made.requires_grad_(learned)
     return made
-
-
-@contextmanager
-def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """Lets BatchNorms in ``module`` leave their running statistics alone.
-
-    For the second forward pass of activation checkpointing, which would
-    count each batch twice.
-    """
-    # clones take the updates: autograd holds on to what a first pass used
-    held = [
-        (part, name, buffer)
-        for part in module.modules()
-        if isinstance(part, _BatchNorm) and part.training
-        for name, buffer in part.named_buffers(recurse=False)
-    ]
-    for part, name, buffer in held:
-        setattr(part, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for part, name, buffer in held:
-            setattr(part, name, buffer)

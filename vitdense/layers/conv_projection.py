@@ -81,10 +81,14 @@ class ConvQKV(nn.Module):
         dim: Channels.
         stride: That of the convolutions of keys and values.
         norm: Makes the BatchNorms after the convolutions.
+        num_prefix: Tokens before those of the grid.
     """
 
-    def __init__(self, dim: int, stride: int, norm: MakeNorm) -> None:
+    def __init__(
+        self, dim: int, stride: int, norm: MakeNorm, num_prefix: int
+    ) -> None:
         super().__init__()
+        self.num_prefix = num_prefix
         self.conv_q = DepthwiseNorm(dim, 1, norm)
         self.conv_k = DepthwiseNorm(dim, stride, norm)
         self.conv_v = DepthwiseNorm(dim, stride, norm)
@@ -96,15 +100,14 @@ class ConvQKV(nn.Module):
         self, tokens: Tensor, hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, P + N, C) -> (B, P + N, C), (B, P + M, C), (B, P + M, C)."""
-        num_prefix = tokens.shape[1] - hw[0] * hw[1]
-        prefix = tokens[:, :num_prefix]
+        prefix = tokens[:, : self.num_prefix]
         # one copy at most, where each of the convolutions would make one
-        feature_map = to_map(tokens[:, num_prefix:].contiguous(), hw)
+        feature_map = to_map(tokens[:, self.num_prefix :].contiguous(), hw)
         convolved = (
             to_tokens(conv(feature_map))
             for conv in (self.conv_q, self.conv_k, self.conv_v)
         )
-        if num_prefix:
+        if self.num_prefix:
             convolved = (torch.cat([prefix, t], 1) for t in convolved)
         q, k, v = convolved
         return self.q(q), self.k(k), self.v(v)
