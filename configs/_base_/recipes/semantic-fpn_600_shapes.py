@@ -18,4 +18,4 @@ model = dict(
     ),
 )
 # pictures of the predictions beside the truth, at the end
-default_hooks = dict(visualization=dict(draw=True, interval=20))
+default_hooks = dict(visualization=dict(draw=True, interval=2))
