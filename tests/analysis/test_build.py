@@ -43,7 +43,7 @@ def test_unknown(name: str, message: str) -> None:
 
 def test_transformers() -> None:
     pytest.importorskip('transformers', reason='a baseline, not required')
-    small = '{"depth": [1, 1, 3], "embed_dim": [8, 12, 24]}'
+    small = '{"depth": [1, 2, 3], "embed_dim": [8, 12, 24]}'
     model = build_backbone(parse_backbone('transformers:cvt' + small))
     levels = outputs_of(model(torch.randn(1, 3, 64, 64)))
     assert {level.shape[1] for level in levels} >= {8, 12, 24}
