@@ -8,6 +8,12 @@ from torch import Tensor
 
 from vitdense.ops.roi_align_average import average_backward, average_forward
 from vitdense.ops.roi_align_max import max_backward, max_forward
+from vitdense.ops.roi_align_torchvision import (
+    Options,
+    backward,
+    forward,
+    torchvision_for,
+)
 from vitdense.ops.roi_geometry import Axis, axes
 
 _MAX = 0  # mmcv's ``pool_mode``; 1 is the average
@@ -47,19 +53,19 @@ def roi_align_forward(
     """
     with torch.autocast(features.device.type, enabled=False):
         maps = _computable(features)
-        images, y, x = _prepare(
-            rois.to(maps.dtype),
-            features.shape,
-            (aligned_height, aligned_width),
-            spatial_scale,
-            aligned,
-        )
+        rois = rois.to(maps.dtype)
+        bins = (aligned_height, aligned_width)
+        options = Options(bins, spatial_scale, sampling_ratio, aligned)
+        images, y, x = _prepare(rois, features.shape, options)
+        torchvision = torchvision_for(maps)
         if pool_mode == _MAX:
             pooled, best_y, best_x = max_forward(
                 maps, images, y, x, sampling_ratio
             )
             argmax_y.copy_(best_y)
             argmax_x.copy_(best_x)
+        elif torchvision is not None:
+            pooled = forward(torchvision, maps, rois, options)
         else:
             pooled = average_forward(maps, images, y, x, sampling_ratio)
         output.copy_(pooled)
@@ -85,17 +91,17 @@ def roi_align_backward(
     """
     with torch.autocast(grad_output.device.type, enabled=False):
         grad = _computable(grad_output)
-        images, y, x = _prepare(
-            rois.to(grad.dtype),
-            grad_input.shape,
-            (aligned_height, aligned_width),
-            spatial_scale,
-            aligned,
-        )
+        rois = rois.to(grad.dtype)
+        bins = (aligned_height, aligned_width)
+        options = Options(bins, spatial_scale, sampling_ratio, aligned)
+        images, y, x = _prepare(rois, grad_input.shape, options)
+        torchvision = torchvision_for(grad)
         total = _computable(grad_input).contiguous()
         if pool_mode == _MAX:
             best_y, best_x = _computable(argmax_y), _computable(argmax_x)
             max_backward(total, grad, images, best_y, best_x)
+        elif torchvision is not None:
+            backward(torchvision, total, grad, rois, options)
         else:
             average_backward(total, grad, images, y, x, sampling_ratio)
         if total.data_ptr() != grad_input.data_ptr():
@@ -111,9 +117,7 @@ def _computable(tensor: Tensor) -> Tensor:
 def _prepare(
     rois: Tensor,
     map_shape: torch.Size,
-    bins: tuple[int, int],
-    spatial_scale: float,
-    aligned: bool,
+    options: Options,
 ) -> tuple[Tensor, Axis, Axis]:
     """(N,) image indices of (N, 5) RoIs, and their extents along y and x."""
     images = rois[:, 0].long()
@@ -124,5 +128,11 @@ def _prepare(
             f'{map_shape[0]} images, counted from 0'
         )
     height, width = map_shape[2:]
-    y, x = axes(rois, (height, width), bins, spatial_scale, aligned)
+    y, x = axes(
+        rois,
+        (height, width),
+        options.bins,
+        options.spatial_scale,
+        options.aligned,
+    )
     return images, y, x
