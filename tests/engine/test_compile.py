@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from vitdense.engine import CompileBackboneHook
-from vitdense.engine.settings import set_compile
+from vitdense.engine.config import set_compile
 
 
 class Model(nn.Module):
