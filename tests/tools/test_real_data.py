@@ -17,9 +17,20 @@ MASK_RCNN = 'pvt/mask-rcnn_pvt-v2-b0_fpn_1x_coco.py'
 RETINANET = 'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
 SEMANTIC_FPN = 'pvt/semantic-fpn_pvt-v2-b0_8xb4-40k_ade20k-512x512.py'
 UPERNET = 'pvt/upernet_pvt-v2-b0_8xb2-160k_ade20k-512x512.py'
+# One Mask R-CNN and one UPerNet of each other family.
+MASK_RCNNS = (
+    MASK_RCNN,
+    'cvt/mask-rcnn_cvt-13_fpn_1x_coco.py',
+    't2t/mask-rcnn_t2t-14_fpn_1x_coco.py',
+)
+UPERNETS = (
+    UPERNET,
+    'cvt/upernet_cvt-13_8xb2-160k_ade20k-512x512.py',
+    't2t/upernet_t2t-14_8xb2-160k_ade20k-512x512.py',
+)
 # An untrained detector is sure of nothing: keep its best guesses all the same.
 GUESSES = {
-    MASK_RCNN: 'model.test_cfg.rcnn',
+    **dict.fromkeys(MASK_RCNNS, 'model.test_cfg.rcnn'),
     RETINANET: 'model.test_cfg',
 }
 
@@ -120,13 +131,13 @@ def train_and_test(
     return log
 
 
-@pytest.mark.parametrize('config', [MASK_RCNN, RETINANET])
+@pytest.mark.parametrize('config', [*MASK_RCNNS, RETINANET])
 def test_coco(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
     options = coco_options(shared, config, tmp_path)
     log = train_and_test(command, config, tmp_path, options)
-    kinds = ['bbox', 'segm'] if config == MASK_RCNN else ['bbox']
+    kinds = ['bbox', 'segm'] if config in MASK_RCNNS else ['bbox']
     for kind in kinds:
         assert f'coco/{kind}_AR@100' in log
         before, after = (
@@ -137,7 +148,7 @@ def test_coco(
         assert before == after
 
 
-@pytest.mark.parametrize('config', [SEMANTIC_FPN, UPERNET])
+@pytest.mark.parametrize('config', [SEMANTIC_FPN, *UPERNETS])
 def test_ade20k(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
