@@ -5,13 +5,11 @@ Importing the package makes the operators of mmcv available without a compiler
 mmengine's reading of checkpoints safe (see ``vitdense.checkpoint``).
 """
 
-from mmengine.config.utils import MODULE2PACKAGE
-
-from vitdense import checkpoint, ops
+from vitdense import checkpoint, inherit, ops
 
 __version__ = '0.1.0'
 
-MODULE2PACKAGE['vitdense'] = 'vitdense'
+inherit.install()
 ops.install()
 ops.rebind_stubs()
 checkpoint.install()
