@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers import bands
-from vitdense.layers.mlp import ConvMlp, Mlp
+from vitdense.layers.drop_path import DropPath
+from vitdense.layers.mlp import ConvMlp, Mlp, QuickGeluMlp, gelu, silu
 
 
 @pytest.fixture
@@ -30,23 +31,32 @@ def test_bands_cover_each_row_once(
     assert seen.eq(1).all()
 
 
-def plain(tokens: Tensor, hw: tuple[int, int], norm: nn.Module, mlp: Mlp):
+def plain(
+    tokens: Tensor,
+    hw: tuple[int, int],
+    norm: nn.Module,
+    mlp: Mlp,
+    scale: Tensor | None = None,
+) -> Tensor:
     """The same feed-forward network on the whole map."""
-    return mlp.fc2(mlp.hidden(norm(tokens), hw))
+    branch = F.linear(mlp.hidden(norm(tokens), hw), *mlp.out())
+    return tokens + branch * (1 if scale is None else scale)
 
 
 @pytest.mark.parametrize(
     'make',
     [
-        lambda: Mlp(6, 24, F.gelu),
-        lambda: ConvMlp(6, 24, F.gelu, nn.Identity()),
-        lambda: ConvMlp(6, 24, F.gelu, F.relu),
+        lambda: Mlp(6, 24, gelu),
+        lambda: ConvMlp(6, 24, gelu, nn.Identity()),
+        lambda: ConvMlp(6, 24, gelu, F.relu),
+        lambda: QuickGeluMlp(6, 24),
     ],
 )
 @pytest.mark.parametrize('batch', [1, 3])
 @pytest.mark.parametrize('frozen', [(), ('fc1.bias',), ('fc2.weight',)])
+@pytest.mark.parametrize('rate', [0, 0.5])
 def test_equals_the_whole_map(
-    small_bands: None, make, batch: int, frozen: tuple[str, ...]
+    small_bands: None, make, batch: int, frozen: tuple[str, ...], rate: float
 ) -> None:
     torch.manual_seed(0)
     hw = (11, 5)
@@ -57,8 +67,12 @@ def test_equals_the_whole_map(
     learned = [
         p for p in (*mlp.parameters(), *norm.parameters()) if p.requires_grad
     ]
+    scale = DropPath(rate).scale(tokens)
     results = []
-    for out in (mlp(tokens, hw, norm), plain(tokens, hw, norm, mlp)):
+    for out in (
+        mlp(tokens, hw, norm, scale),
+        plain(tokens, hw, norm, mlp, scale),
+    ):
         grads = torch.autograd.grad(out.sin().sum(), [tokens, *learned])
         results.append((out, *grads))
     for banded, whole in zip(*results, strict=True):
@@ -66,21 +80,25 @@ def test_equals_the_whole_map(
 
 
 def test_parameters_behind_frozen_tokens_learn(small_bands: None) -> None:
-    mlp, norm = ConvMlp(6, 24, F.gelu, F.relu), nn.LayerNorm(6)
-    mlp(torch.randn(2, 55, 6), (11, 5), norm).square().sum().backward()
+    mlp, norm = ConvMlp(6, 24, gelu, F.relu), nn.LayerNorm(6)
+    mlp(torch.randn(2, 55, 6), (11, 5), norm, None).square().sum().backward()
     assert all(p.grad.any() for p in (*mlp.parameters(), *norm.parameters()))
 
 
-def test_autocast_reaches_the_backward_pass(small_bands: None) -> None:
+@pytest.mark.parametrize('rate', [0, 0.5])
+def test_autocast_reaches_the_backward_pass(
+    small_bands: None, rate: float
+) -> None:
     torch.manual_seed(0)
-    mlp, norm = Mlp(6, 24, F.gelu), nn.LayerNorm(6)
+    mlp, norm = Mlp(6, 24, gelu), nn.LayerNorm(6)
     tokens = torch.randn(2, 55, 6)
+    scale = DropPath(rate).scale(tokens)
     with torch.autocast('cpu', torch.bfloat16):
         banded, whole = (
-            mlp(tokens, (11, 5), norm),
-            plain(tokens, (11, 5), norm, mlp),
+            mlp(tokens, (11, 5), norm, scale),
+            plain(tokens, (11, 5), norm, mlp, scale),
         )
-    assert banded.dtype == whole.dtype == torch.bfloat16
+    assert banded.dtype == whole.dtype == torch.float32
     assert torch.equal(banded, whole)
     grads = []
     for out in (banded, whole):
@@ -88,3 +106,15 @@ def test_autocast_reaches_the_backward_pass(small_bands: None) -> None:
         grads.append(torch.autograd.grad(loss, mlp.fc1.weight)[0])
     assert grads[0].dtype == torch.float32
     torch.testing.assert_close(*grads, rtol=0.05, atol=0.05)
+
+
+def test_inputs_of_activations_are_spared_where_gradients_need_them() -> None:
+    x = torch.linspace(-3, 3, 50, requires_grad=True)
+    for act, reference in ((gelu, F.gelu), (silu, F.silu)):
+        before = x * 1
+        torch.testing.assert_close(act(before), reference(x))
+        assert torch.equal(before, x)
+        with torch.no_grad():
+            given_up = x.clone()
+            assert act(given_up) is given_up
+            torch.testing.assert_close(given_up, reference(x))

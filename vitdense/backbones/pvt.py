@@ -24,7 +24,7 @@ from vitdense.layers.attention import (
 from vitdense.layers.block import Block
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
-from vitdense.layers.mlp import ConvMlp, Mlp
+from vitdense.layers.mlp import ConvMlp, Mlp, gelu
 from vitdense.layers.patch_embed import OverlapConv, PatchConv, PatchEmbed
 from vitdense.layers.position import resize_grid
 from vitdense.registry import MODELS
@@ -221,9 +221,9 @@ def _block(spec: PVTArch, index: int, drop_path_rate: float) -> Block:
     else:
         reduce = StridedKeys(dim, ratio, PART_EPS)
     mlps: Mapping[str, Callable[[], Mlp]] = {
-        'v1': lambda: Mlp(dim, hidden, F.gelu),
-        'v2': lambda: ConvMlp(dim, hidden, F.gelu, nn.Identity()),
-        'v2-li': lambda: ConvMlp(dim, hidden, F.gelu, F.relu),
+        'v1': lambda: Mlp(dim, hidden, gelu),
+        'v2': lambda: ConvMlp(dim, hidden, gelu, nn.Identity()),
+        'v2-li': lambda: ConvMlp(dim, hidden, gelu, F.relu),
     }
     return Block(
         dim,

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.backbones.pyramid import PyramidBackbone, Stage
@@ -34,7 +33,7 @@ from vitdense.layers.attention import (
 from vitdense.layers.block import Block
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
-from vitdense.layers.mlp import Mlp
+from vitdense.layers.mlp import Mlp, gelu
 from vitdense.layers.position import resize_grid, sinusoid_table
 from vitdense.layers.soft_split import NormedSoftSplit, SoftSplit
 from vitdense.layers.squeeze_excite import ExcitedAttention
@@ -193,7 +192,7 @@ def _token_module(
         attn = TokenAttention(dim, (in_channels * kernel**2) ** -0.5)
         bias = False
     split = NormedSoftSplit(in_channels, 3 * dim, kernel, stride, bias, EPS)
-    mlp = Mlp(dim, dim * spec.mlp_ratios[index], F.gelu)
+    mlp = Mlp(dim, dim * spec.mlp_ratios[index], gelu)
     block = TokenBlock(dim, attn, mlp, EPS)
     return Stage(split, [block], nn.Identity(), dim, stride)
 
@@ -209,5 +208,5 @@ def _block(spec: T2TArch, index: int, drop_path_rate: float) -> Block:
         )
     else:
         attn = Attention(dim, heads, qkv, None)
-    mlp = Mlp(dim, dim * spec.mlp_ratios[index], F.gelu)
+    mlp = Mlp(dim, dim * spec.mlp_ratios[index], gelu)
     return Block(dim, attn, mlp, EPS, drop_path_rate)

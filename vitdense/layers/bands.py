@@ -1,4 +1,4 @@
-"""Wide hidden layers computed in bands of rows.
+"""Residual branches computed in bands of rows.
 
 A feed-forward network widens each token four to eight times. At detection
 sizes those hidden maps are hundreds of megabytes: they leave the cache, the
@@ -12,18 +12,22 @@ On CPU, in eager mode. Accelerators and compilers get the whole map at once.
 B images, N = H * W tokens, C channels.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-Hidden = Callable[[Tensor, tuple[int, int]], Tensor]
-
-# Hidden values of one band: few enough to stay in the cache, many enough for
-# matrix products to reach their full rate.
+# Values of one band: few enough to stay in the cache, many enough for matrix
+# products to reach their full rate.
 BAND_VALUES = 1 << 21
+
+
+def runs_in_bands(tokens: Tensor) -> bool:
+    """Whether bands pay for these tokens: on CPU, in eager mode."""
+    return tokens.device.type == 'cpu' and not torch.compiler.is_compiling()
 
 
 class Band(NamedTuple):
@@ -52,16 +56,29 @@ class Band(NamedTuple):
         rows = slice(self.top * self.width, self.bottom * self.width)
         return tokens[self.first : self.last, rows]
 
+    def images(self, values: Tensor) -> Tensor:
+        """(B, ...) -> those of the band's images; a view."""
+        return values[self.first : self.last]
+
     def crop(self, tokens: Tensor) -> Tensor:
         """The band's tokens with halo -> without; a view."""
         start = (self.top - self.halo_top) * self.width
         return tokens[:, start : start + (self.bottom - self.top) * self.width]
 
 
-def divide(
-    batch: int, hw: tuple[int, int], channels: int, halo: int
-) -> Iterator[Band]:
-    """Divides B maps of H x W into bands of about ``BAND_VALUES`` values.
+Plan = tuple[Band, ...]
+Hidden = Callable[[Tensor, Band], Tensor]
+
+
+class Projection(NamedTuple):
+    """The linear map from hidden channels to those of the output."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+
+def divide(batch: int, hw: tuple[int, int], channels: int, halo: int) -> Plan:
+    """Divides B maps of H x W into even bands of about ``BAND_VALUES``.
 
     Args:
         batch: Images.
@@ -69,10 +86,16 @@ def divide(
         channels: Values held at once for each token.
         halo: Rows needed above and below a band.
     """
+    return tuple(_divide(batch, hw, channels, halo))
+
+
+def _divide(
+    batch: int, hw: tuple[int, int], channels: int, halo: int
+) -> Iterator[Band]:
     height, width = hw
-    rows = max(1, BAND_VALUES // (width * channels))
-    images = max(1, rows // height)
-    rows = min(rows, height)
+    values = height * width * channels
+    images = max(1, round(BAND_VALUES / values))
+    rows = -(-height // max(1, round(values / BAND_VALUES)))
     for first in range(0, batch, images):
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
@@ -87,45 +110,32 @@ def divide(
             )
 
 
-def project_hidden(
-    tokens: Tensor,
-    hw: tuple[int, int],
-    hidden: Hidden,
-    parameters: Sequence[nn.Parameter],
-    out: nn.Linear,
-    halo: int,
-) -> Tensor:
-    """(B, N, C) -> (B, N, out), ``out(hidden(tokens, hw))`` in bands.
+def add_branch(tokens: Tensor, branch: Tensor, scale: Tensor | None) -> Tensor:
+    """``tokens + scale * branch``.
 
     Args:
-        tokens: Tokens of an H x W grid.
-        hw: Rows and columns.
-        hidden: Maps tokens of some rows to wide hidden tokens. A row depends
-            on ``halo`` rows around it, and on zeros beyond the rows given.
-        parameters: What ``hidden`` learns.
-        out: Projection back from the hidden width, with bias.
-        halo: Rows that ``hidden`` looks up and down.
+        tokens: (B, N, C).
+        branch: (B, N, C).
+        scale: (B, 1, 1), of stochastic depth; None is 1.
     """
-    if tokens.device.type != 'cpu' or torch.compiler.is_compiling():
-        return out(hidden(tokens, hw))
-    if halo == 0:
-        # independent tokens, a class token perhaps among them: one column
-        hw = tokens.shape[1], 1
-    plan = divide(len(tokens), hw, out.in_features, halo)
-    return project_bands(
-        tokens, tokens.shape[:2], plan, hidden, parameters, out
-    )
+    if scale is None:
+        return tokens + branch
+    return torch.addcmul(tokens, branch, scale)
 
 
 def project_bands(
     inputs: Tensor,
     shape: tuple[int, ...],
-    plan: Iterable[Band],
+    plan: Plan,
     hidden: Hidden,
     parameters: Sequence[nn.Parameter],
-    out: nn.Linear,
+    out: Projection,
+    residual: bool = False,
+    scale: Tensor | None = None,
 ) -> Tensor:
-    """``out(hidden(inputs))`` in the bands of a plan.
+    """``scale * out(hidden(inputs))``, and ``inputs`` added if residual.
+
+    The backward pass computes each band's hidden tokens again.
 
     Args:
         inputs: Their second dimension is the one that bands divide.
@@ -134,11 +144,47 @@ def project_bands(
         hidden: Maps a band's inputs to wide hidden tokens.
         parameters: What ``hidden`` learns.
         out: Projection back from the hidden width.
+        residual: Whether the inputs are added.
+        scale: (B, 1, 1), of stochastic depth, with ``residual``; None is 1.
     """
-    return _Banded.apply(
-        *(inputs, shape, tuple(plan), hidden, out),
-        *(*parameters, out.weight, out.bias),
-    )
+    settings = _Settings(shape, plan, hidden, out, residual, scale)
+    return _Banded.apply(inputs, settings, *parameters, *out)
+
+
+def project_band(
+    result: Tensor,
+    wide: Tensor,
+    out: Projection,
+    residual: Tensor | None,
+    scale: Tensor | None,
+) -> None:
+    """Fills a band: ``residual + scale * out(wide)``.
+
+    Args:
+        result: (B, ..., C), filled in place.
+        wide: (B, ..., hidden).
+        out: From hidden to C channels.
+        residual: (B, ..., C) or None.
+        scale: (B, 1, 1), if there is a residual; None is 1.
+    """
+    branch = F.linear(wide, *out)
+    if residual is None:
+        result.copy_(branch)
+    elif scale is None:
+        torch.add(residual, branch, out=result)
+    else:
+        torch.addcmul(residual, branch, scale, out=result)
+
+
+class _Settings(NamedTuple):
+    """What a banded computation is, beside its tensors."""
+
+    shape: tuple[int, ...]
+    plan: Plan
+    hidden: Hidden
+    out: Projection
+    residual: bool
+    scale: Tensor | None
 
 
 class _Banded(torch.autograd.Function):
@@ -146,70 +192,78 @@ class _Banded(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        inputs: Tensor,
-        shape: tuple[int, ...],
-        plan: tuple[Band, ...],
-        hidden: Hidden,
-        out: nn.Linear,
-        *learned: Tensor | None,
+        ctx: Any, inputs: Tensor, settings: _Settings, *learned: Tensor | None
     ) -> Tensor:
         ctx.save_for_backward(inputs, *learned)
-        ctx.hidden = hidden
-        ctx.plan = plan
+        ctx.settings = settings
         enabled = torch.is_autocast_enabled('cpu')
         dtype = torch.get_autocast_dtype('cpu')
         ctx.autocast = partial(torch.autocast, 'cpu', dtype, enabled)
-        result = inputs.new_empty(
-            *shape,
-            out.out_features,
-            dtype=dtype if enabled else inputs.dtype,
-        )
-        for band in plan:
-            wide = hidden(band.with_halo(inputs), band.hw)
-            band.of(result).copy_(out(band.crop(wide)))
+        if not enabled:
+            dtype = inputs.dtype
+        elif settings.residual:
+            dtype = torch.promote_types(dtype, inputs.dtype)
+        scale = settings.scale
+        channels = settings.out.weight.shape[0]
+        result = inputs.new_empty(*settings.shape, channels, dtype=dtype)
+        for band in settings.plan:
+            wide = settings.hidden(band.with_halo(inputs), band)
+            project_band(
+                band.of(result),
+                band.crop(wide),
+                settings.out,
+                band.of(inputs) if settings.residual else None,
+                None if scale is None else band.images(scale),
+            )
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        settings: _Settings = ctx.settings
         inputs, *learned = ctx.saved_tensors
         parameters, weight, bias = learned[:-2], learned[-2], learned[-1]
         # images need no gradient: what is wanted may not begin with inputs
-        needs = (ctx.needs_input_grad[0], *ctx.needs_input_grad[5:-2])
+        needs = (ctx.needs_input_grad[0], *ctx.needs_input_grad[2:-2])
         wanted = [i for i, need in enumerate(needs) if need]
         sources = (inputs, *parameters)
-        # by position in sources; the last, of the output projection
+        # by position in sources; the last two, of the output projection
         totals: dict[int, Tensor] = {}
         if needs[0]:
-            totals[0] = torch.zeros_like(inputs)
-        for band in ctx.plan:
+            totals[0] = (
+                grad.to(inputs.dtype, copy=True)
+                if settings.residual
+                else torch.zeros_like(inputs)
+            )
+        for band in settings.plan:
             part = band.with_halo(inputs).detach()
             with torch.enable_grad(), ctx.autocast():
                 part.requires_grad_(needs[0])
-                wide = band.crop(ctx.hidden(part, band.hw))
-            grad_out = band.of(grad)
+                wide = band.crop(settings.hidden(part, band))
             # the last projection by hand: autograd would compute it again
-            seen = wide.detach().to(grad_out.dtype)
-            grad_weight = grad_out.flatten(0, -2).t() @ seen.flatten(0, -2)
-            _accumulate(totals, len(sources), grad_weight.to(weight.dtype))
+            grad_out = band.of(grad)
+            if settings.scale is not None:
+                grad_out = grad_out * band.images(settings.scale)
+            grad_out = grad_out.to(wide.dtype).flatten(0, -2)
+            seen = wide.detach().flatten(0, -2)
+            grad_weight = (grad_out.t() @ seen).to(weight.dtype)
+            _accumulate(totals, len(sources), grad_weight)
+            if bias is not None:
+                grad_bias = grad_out.sum(0, dtype=bias.dtype)
+                _accumulate(totals, len(sources) + 1, grad_bias)
             if not wanted:
                 continue
             band_grads = torch.autograd.grad(
                 wide,
                 [part if i == 0 else sources[i] for i in wanted],
-                (grad_out @ weight.to(grad_out.dtype)).to(wide.dtype),
+                (grad_out @ weight.to(wide.dtype)).view_as(wide),
             )
             for i, value in zip(wanted, band_grads, strict=True):
                 if i == 0:
                     band.with_halo(totals[0]).add_(value)
                 else:
                     _accumulate(totals, i, value)
-        grad_bias = None if bias is None else grad.flatten(0, -2).sum(0)
-        grads = [totals.get(i) for i in range(len(sources))]
-        return (
-            *(grads[0], None, None, None, None),
-            *(*grads[1:], totals[len(sources)], grad_bias),
-        )
+        grads = [totals.get(i) for i in range(len(sources) + 2)]
+        return grads[0], None, *grads[1:]
 
 
 def _accumulate(totals: dict[int, Tensor], key: int, value: Tensor) -> None:

@@ -14,8 +14,9 @@ class Block(nn.Module):
 
     Args:
         dim: Channels.
-        attn: Maps (tokens, grid) to tokens.
-        mlp: The feed-forward network.
+        attn: The attention.
+        mlp: The feed-forward network. Both add themselves to the tokens, given
+            (tokens, grid, norm, scale of stochastic depth).
         norm_eps: Epsilon of both LayerNorms.
         drop_path_rate: Stochastic depth of both branches, in [0, 1).
     """
@@ -37,5 +38,6 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) on an H x W grid -> (B, N, C)."""
-        tokens = tokens + self.drop_path(self.attn(self.norm1(tokens), hw))
-        return tokens + self.drop_path(self.mlp(tokens, hw, self.norm2))
+        for branch, norm in ((self.attn, self.norm1), (self.mlp, self.norm2)):
+            tokens = branch(tokens, hw, norm, self.drop_path.scale(tokens))
+        return tokens

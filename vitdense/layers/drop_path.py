@@ -22,13 +22,21 @@ class DropPath(nn.Module):
             raise ValueError(f'drop path rate {rate!r} is not in [0, 1)')
         self.rate = rate
 
-    def forward(self, branch: Tensor) -> Tensor:
-        """(B, ...) -> (B, ...)."""
+    def scale(self, tokens: Tensor) -> Tensor | None:
+        """(B, N, C) -> (B, 1, 1), what to multiply the branch with.
+
+        None while nothing is dropped.
+        """
         if not self.training or self.rate == 0:
-            return branch
+            return None
         keep = 1 - self.rate
-        mask = branch.new_empty((len(branch),) + (1,) * (branch.dim() - 1))
-        return branch * mask.bernoulli_(keep).div_(keep)
+        mask = tokens.new_empty(len(tokens), 1, 1)
+        return mask.bernoulli_(keep).div_(keep)
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        scale = self.scale(branch)
+        return branch if scale is None else branch * scale
 
     def extra_repr(self) -> str:
         return f'rate={self.rate:g}'

@@ -5,13 +5,30 @@ B images, N = H * W tokens, C channels.
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import project_hidden
+from vitdense.layers.bands import (
+    Projection,
+    add_branch,
+    divide,
+    project_bands,
+    runs_in_bands,
+)
 from vitdense.layers.tokens import to_map, to_tokens
 
 Activation = Callable[[Tensor], Tensor]
+
+
+def gelu(x: Tensor) -> Tensor:
+    """GELU; in place while no gradients are recorded: ``x`` is given up."""
+    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+
+
+def silu(x: Tensor) -> Tensor:
+    """SiLU; in place while no gradients are recorded: ``x`` is given up."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
 
 
 class Mlp(nn.Module):
@@ -24,6 +41,8 @@ class Mlp(nn.Module):
     """
 
     halo = 0  # rows that a row of hidden tokens looks up and down
+    # whether training keeps a hidden map that is but one band
+    keeps_small = False
 
     def __init__(self, dim: int, hidden_dim: int, act: Activation) -> None:
         super().__init__()
@@ -35,29 +54,47 @@ class Mlp(nn.Module):
         """(B, N, C) -> (B, N, hidden_dim)."""
         return self.act(self.fc1(tokens))
 
+    def out(self) -> Projection:
+        """What the hidden tokens are projected with."""
+        return Projection(self.fc2.weight, self.fc2.bias)
+
     def forward(
-        self, tokens: Tensor, hw: tuple[int, int], norm: nn.Module
+        self,
+        tokens: Tensor,
+        hw: tuple[int, int],
+        norm: nn.Module,
+        scale: Tensor | None,
     ) -> Tensor:
-        """(B, N, C) -> (B, N, C).
+        """(B, N, C) -> (B, N, C), the tokens and the network's output added.
 
         Args:
             tokens: Tokens of an H x W grid.
             hw: Rows and columns.
             norm: Applied to each token first. It comes in here, so that its
                 output needs not be kept for the backward pass either.
+            scale: (B, 1, 1), multiplies the network's output; None is 1.
         """
+        # independent tokens, a class token perhaps among them: one column
+        grid = hw if self.halo else (tokens.shape[1], 1)
+        plan = divide(len(tokens), grid, self.fc2.in_features, self.halo)
+        kept = self.keeps_small and len(plan) == 1
+        if kept or not runs_in_bands(tokens):
+            wide = self.hidden(norm(tokens), hw)
+            return add_branch(tokens, F.linear(wide, *self.out()), scale)
         learned = [
             p
             for name, p in self.named_parameters()
             if not name.startswith('fc2.')
         ]
-        return project_hidden(
+        return project_bands(
             tokens,
-            hw,
-            lambda part, part_hw: self.hidden(norm(part), part_hw),
+            tokens.shape[:2],
+            plan,
+            lambda part, band: self.hidden(norm(part), band.hw),
             [*norm.parameters(), *learned],
-            self.fc2,
-            self.halo,
+            self.out(),
+            residual=True,
+            scale=scale,
         )
 
 
@@ -72,17 +109,22 @@ class QuickGeluMlp(Mlp):
     """
 
     slope = 1.702
+    keeps_small = True
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
-        super().__init__(dim, hidden_dim, F.silu)
+        super().__init__(dim, hidden_dim, silu)
+
+    # QuickGELU(x) = silu(slope * x) / slope: one kernel for three, and
+    # scaling weights costs less than scaling what they make
 
     def hidden(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
-        """(B, N, C) -> (B, N, hidden_dim)."""
-        # QuickGELU(x) = silu(slope * x) / slope: one kernel for three, and
-        # scaling weights costs less than scaling what they make
+        """(B, N, C) -> (B, N, hidden_dim), slope times the hidden tokens."""
         weight = self.fc1.weight * self.slope
-        steep = F.linear(tokens, weight, self.fc1.bias * self.slope)
-        return self.act(steep).div_(self.slope)
+        return self.act(F.linear(tokens, weight, self.fc1.bias * self.slope))
+
+    def out(self) -> Projection:
+        """Takes the slope out again."""
+        return Projection(self.fc2.weight / self.slope, self.fc2.bias)
 
 
 class ConvMlp(Mlp):

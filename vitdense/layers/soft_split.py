@@ -10,7 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import Band, divide, project_bands
+from vitdense.layers.bands import (
+    Band,
+    Projection,
+    divide,
+    project_bands,
+    runs_in_bands,
+)
 from vitdense.layers.tokens import to_tokens
 
 
@@ -93,8 +99,7 @@ class NormedSoftSplit(SoftSplit):
 
     def forward(self, feature_map: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, C, H, W) -> (B, N, dim) and the grid's rows and columns."""
-        on_cpu = feature_map.device.type == 'cpu'
-        if on_cpu and not torch.compiler.is_compiling():
+        if runs_in_bands(feature_map):
             patches = self.project_in_bands(feature_map)
         else:
             patches = self.project_as_convolution(feature_map)
@@ -136,7 +141,7 @@ class NormedSoftSplit(SoftSplit):
         pixels = F.pad(feature_map, (self.padding,) * 4).permute(0, 2, 3, 1)
         # a band holds its patches three times: unfolded, transposed, normed
         held = 3 * self.proj.in_features
-        plan = (
+        plan = tuple(
             _WindowRows(
                 band.first,
                 band.last,
@@ -154,10 +159,10 @@ class NormedSoftSplit(SoftSplit):
             plan,
             self._normed_patches,
             (self.norm.weight, self.norm.bias),
-            self.proj,
+            Projection(self.proj.weight, self.proj.bias),
         )
 
-    def _normed_patches(self, pixels: Tensor, _: tuple[int, int]) -> Tensor:
+    def _normed_patches(self, pixels: Tensor, _: Band) -> Tensor:
         """(B, H, W, C) with padding -> (B, H', W', K)."""
         patches = F.unfold(
             pixels.permute(0, 3, 1, 2), self.kernel, stride=self.stride

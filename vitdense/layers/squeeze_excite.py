@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.attention import Attention
+from vitdense.layers.bands import add_branch
 
 
 class SqueezeExcite(nn.Module):
@@ -48,6 +49,13 @@ class ExcitedAttention(Attention):
         super().__init__(dim, num_heads, qkv, scale)
         self.se = SqueezeExcite(dim, reduction)
 
-    def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
-        """(B, N, C) -> (B, N, C)."""
-        return self.se(super().forward(tokens, hw))
+    def forward(
+        self,
+        tokens: Tensor,
+        hw: tuple[int, int],
+        norm: nn.Module,
+        scale: Tensor | None,
+    ) -> Tensor:
+        """(B, N, C) -> (B, N, C), the tokens and their attention added."""
+        attended = self.proj(self.attend(*self.qkv(norm(tokens), hw)))
+        return add_branch(tokens, self.se(attended), scale)

@@ -81,4 +81,4 @@ class TokenBlock(nn.Module):
     def forward(self, projected: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, 3 * C) on an H x W grid -> (B, N, C)."""
         tokens = self.attn(projected, hw)
-        return tokens + self.mlp(tokens, hw, self.norm2)
+        return self.mlp(tokens, hw, self.norm2, None)
