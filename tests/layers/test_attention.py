@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers import bands
 from vitdense.layers.attention import (
     Attention,
     KeepKeys,
@@ -14,7 +13,6 @@ from vitdense.layers.attention import (
     StridedKeys,
     attend,
 )
-from vitdense.layers.drop_path import DropPath
 from vitdense.layers.patch_embed import PatchConv
 
 
@@ -99,26 +97,6 @@ def test_reduced_keys(reduce: nn.Module, count: int) -> None:
     branch = attention.proj(naive(q, kv[..., :12], kv[..., 12:], 3, 0.5))
     given = tokens, (9, 7), nn.Identity(), None
     torch.testing.assert_close(attention(*given), tokens + branch)
-
-
-@pytest.mark.parametrize('band_values', [1 << 21, 600, 96])
-@pytest.mark.parametrize('rate', [0, 0.5])
-@pytest.mark.parametrize('batch', [1, 5])
-def test_attention_in_bands_of_queries(
-    monkeypatch: pytest.MonkeyPatch, band_values: int, rate: float, batch: int
-) -> None:
-    torch.manual_seed(0)
-    monkeypatch.setattr(bands, 'BAND_VALUES', band_values)
-    qkv = LinearQKV(12, StridedKeys(12, 2, 1e-5), True)
-    attention, norm = Attention(12, 3, qkv, None), nn.LayerNorm(12)
-    tokens = torch.randn(batch, 63, 12)
-    before = tokens.clone()
-    scale = DropPath(rate).scale(tokens)
-    whole = attention(tokens, (9, 7), norm, scale)
-    with torch.no_grad():
-        banded = attention(tokens, (9, 7), norm, scale)
-    torch.testing.assert_close(banded, whole)
-    assert torch.equal(tokens, before)
 
 
 def test_heads_must_divide_channels() -> None:

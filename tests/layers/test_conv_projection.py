@@ -63,9 +63,8 @@ def test_prefix_passes_by_the_convolutions() -> None:
         with_prefix = qkv(tokens, (5, 7))
         without = bare(tokens[:, 1:], (5, 7))
     assert [t.shape[1] for t in with_prefix] == [1 + 35, 1 + 12, 1 + 12]
-    # queries are projected later
     for one, other, linear in zip(
-        with_prefix, without, (nn.Identity(), qkv.k, qkv.v), strict=True
+        with_prefix, without, (qkv.q, qkv.k, qkv.v), strict=True
     ):
         torch.testing.assert_close(one[:, 1:], other)
         torch.testing.assert_close(one[:, 0], linear(tokens[:, 0]))

@@ -7,17 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import (
-    Projection,
-    add_branch,
-    divide,
-    project_band,
-    runs_in_bands,
-)
+from vitdense.layers.bands import add_branch
 from vitdense.layers.patch_embed import PatchConv
 from vitdense.layers.tokens import to_map, to_tokens
-
-HELD = 4  # values held for each channel of a query: it, its attention, ...
 
 
 def attend(
@@ -161,12 +153,9 @@ class LinearQKV(nn.Module):
     def forward(
         self, tokens: Tensor, hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, N, C) -> (B, N, C), (B, M, C), (B, M, C).
-
-        The first is not projected yet: ``q`` makes queries of it.
-        """
+        """(B, N, C) -> (B, N, C), (B, M, C), (B, M, C)."""
         k, v = self.kv(self.reduce(tokens, hw)).chunk(2, dim=-1)
-        return tokens, k, v
+        return self.q(tokens), k, v
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens."""
@@ -181,8 +170,7 @@ class Attention(nn.Module):
     Args:
         dim: Channels.
         num_heads: Heads; must divide ``dim``.
-        qkv: Maps (tokens, grid) to what its layer ``q`` makes queries of,
-            keys and values.
+        qkv: Maps (tokens, grid) to queries, keys and values.
         scale: Multiplies q @ k; None is head_dim ** -0.5.
 
     Raises:
@@ -217,29 +205,12 @@ class Attention(nn.Module):
             norm: Applied to each token first.
             scale: (B, 1, 1), multiplies the attention; None is 1.
         """
-        seen, k, v = self.qkv(norm(tokens), hw)
-        if torch.is_grad_enabled() or not runs_in_bands(tokens):
-            branch = self.proj(self.attend(seen, k, v))
-            return add_branch(tokens, branch, scale)
-        # nothing is kept: queries, and what follows them, need no whole map
-        result = torch.empty_like(tokens)
-        out = Projection(self.proj.weight, self.proj.bias)
-        held = HELD * tokens.shape[2]
-        for band in divide(len(tokens), (tokens.shape[1], 1), held, 0):
-            wide = self.attend(band.of(seen), band.images(k), band.images(v))
-            project_band(
-                band.of(result),
-                wide,
-                out,
-                band.of(tokens),
-                None if scale is None else band.images(scale),
-            )
-        return result
+        return add_branch(tokens, self.branch(norm(tokens), hw), scale)
 
-    def attend(self, seen: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, N, C), (B, M, C), (B, M, C) -> (B, N, C)."""
-        q = self.qkv.q(seen)  # type: ignore[operator]
-        return attend(q, k, v, self.num_heads, self.scale)
+    def branch(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) -> (B, N, C), the attention alone."""
+        q, k, v = self.qkv(tokens, hw)
+        return self.proj(attend(q, k, v, self.num_heads, self.scale))
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens."""

@@ -151,7 +151,7 @@ def project_bands(
     return _Banded.apply(inputs, settings, *parameters, *out)
 
 
-def project_band(
+def _project_band(
     result: Tensor,
     wide: Tensor,
     out: Projection,
@@ -208,7 +208,7 @@ class _Banded(torch.autograd.Function):
         result = inputs.new_empty(*settings.shape, channels, dtype=dtype)
         for band in settings.plan:
             wide = settings.hidden(band.with_halo(inputs), band)
-            project_band(
+            _project_band(
                 band.of(result),
                 band.crop(wide),
                 settings.out,

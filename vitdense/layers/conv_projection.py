@@ -99,21 +99,19 @@ class ConvQKV(nn.Module):
     def forward(
         self, tokens: Tensor, hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, P + N, C) -> (B, P + N, C), (B, P + M, C), (B, P + M, C).
-
-        The first is not projected yet: ``q`` makes queries of it.
-        """
-        prefix = tokens[:, : self.num_prefix]
+        """(B, P + N, C) -> (B, P + N, C), (B, P + M, C), (B, P + M, C)."""
+        sizes = [self.num_prefix, tokens.shape[1] - self.num_prefix]
+        prefix, grid_tokens = tokens.split(sizes, 1)
         # one copy at most, where each of the convolutions would make one
-        feature_map = to_map(tokens[:, self.num_prefix :].contiguous(), hw)
-        seen, k, v = [
+        feature_map = to_map(grid_tokens.contiguous(), hw)
+        q, k, v = [
             torch.cat([prefix, convolved], 1) if self.num_prefix else convolved
             for convolved in (
                 to_tokens(conv(feature_map))
                 for conv in (self.conv_q, self.conv_k, self.conv_v)
             )
         ]
-        return seen, self.k(k), self.v(v)
+        return self.q(q), self.k(k), self.v(v)
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens."""

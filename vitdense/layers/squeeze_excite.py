@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.attention import Attention
-from vitdense.layers.bands import add_branch
 
 
 class SqueezeExcite(nn.Module):
@@ -49,13 +48,6 @@ class ExcitedAttention(Attention):
         super().__init__(dim, num_heads, qkv, scale)
         self.se = SqueezeExcite(dim, reduction)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        hw: tuple[int, int],
-        norm: nn.Module,
-        scale: Tensor | None,
-    ) -> Tensor:
-        """(B, N, C) -> (B, N, C), the tokens and their attention added."""
-        attended = self.proj(self.attend(*self.qkv(norm(tokens), hw)))
-        return add_branch(tokens, self.se(attended), scale)
+    def branch(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) -> (B, N, C), the attention alone."""
+        return self.se(super().branch(tokens, hw))
