@@ -227,6 +227,7 @@ class BackboneContract:
         )
 
     def test_compile_without_graph_breaks(self) -> None:
+        torch.compiler.reset()  # recompilations are counted
         model = self.build().eval()
         compiled = torch.compile(
             model, fullgraph=True, dynamic=True, backend='eager'
@@ -240,6 +241,22 @@ class BackboneContract:
                     torch.testing.assert_close(
                         one, other, rtol=1e-4, atol=1e-5
                     )
+
+    def test_compiled_training_without_graph_breaks(self) -> None:
+        torch.compiler.reset()  # recompilations are counted
+        model = self.build(drop_path_rate=0.0, with_cp=True).train()
+        compiled = torch.compile(
+            model, fullgraph=True, dynamic=False, backend='aot_eager'
+        )
+        batch = images(64, 96)
+        grads = []
+        for run in (model, compiled):
+            model.zero_grad()
+            sum(level.square().mean() for level in run(batch)).backward()
+            grads.append([p.grad.clone() for p in model.parameters()])
+        for one, other in zip(*grads, strict=True):
+            scale = other.abs().max() + 1e-6
+            assert (one - other).abs().max() < 1e-2 * scale
 
     def test_export(self) -> None:
         model = self.build().eval()

@@ -53,6 +53,16 @@ def test_dependencies_point_one_way(part):
         assert own <= DIRECTIONS[part], path
 
 
+def test_backbones_by_name():
+    check(
+        'import sys, vitdense\n'
+        "assert 'vitdense.backbones' not in sys.modules\n"
+        "assert vitdense.CvT('13').out_channels == (64, 192, 384)\n"
+        'from vitdense import PVT, T2TViT\n'
+        "assert not hasattr(vitdense, 'ResNet')\n"
+    )
+
+
 def test_backbones_without_task_libraries():
     blocked = ('mmcv', 'mmdet', 'mmseg', 'timm', 'transformers', 'numba')
     check(

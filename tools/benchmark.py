@@ -73,7 +73,7 @@ def _add_options(
     parser.add_argument(
         '--compile',
         action='store_true',
-        help='measure torch.compile(model, dynamic=True)',
+        help='measure torch.compile(model, dynamic=False)',
     )
     parser.add_argument('--threads', type=int, help='of the CPU')
     parser.add_argument(

@@ -2,12 +2,29 @@
 
 Importing the package makes the operators of mmcv available without a compiler
 (see ``vitdense.ops``), its configs inheritable as ``vitdense::...`` and
-mmengine's reading of checkpoints safe (see ``vitdense.checkpoint``).
+mmengine's reading of checkpoints safe (see ``vitdense.checkpoint``). The
+backbones are here by name: ``vitdense.PVT('v2-b2')``.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from vitdense import checkpoint, inherit, ops
 
+if TYPE_CHECKING:
+    from vitdense.backbones import PVT, CvT, T2TViT
+
 __version__ = '0.1.0'
+__all__ = ['PVT', 'CvT', 'T2TViT']
+
+
+def __getattr__(name: str) -> Any:
+    # not imported at once, as they need torch and mmengine's models
+    if name not in __all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from vitdense import backbones
+
+    return getattr(backbones, name)
+
 
 inherit.install()
 ops.install()

@@ -20,7 +20,7 @@ class Settings:
         height: Of the images, in pixels.
         width: Of the images, in pixels.
         batch: Images.
-        compiled: Whether ``torch.compile`` is applied, with dynamic sizes.
+        compiled: Whether ``torch.compile`` is applied, for this size.
         threads: Of a CPU; None leaves it to PyTorch.
         warmup: Runs before those timed.
         repeats: Runs timed.

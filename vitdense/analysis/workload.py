@@ -35,7 +35,7 @@ class Workload(ABC):
         # a handle beside the model: compiled, or the model itself
         self.run: Any = self.model
         if settings.compiled:
-            self.run = torch.compile(self.model, dynamic=True)
+            self.run = torch.compile(self.model, dynamic=False)
         size = (settings.height, settings.width)
         self.images = torch.randn(settings.batch, 3, *size, device=self.device)
 

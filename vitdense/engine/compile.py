@@ -9,7 +9,14 @@ from vitdense.registry import HOOKS
 
 @HOOKS.register_module()
 class CompileBackboneHook(Hook):
-    """Compiles the backbone, for any image size, before the work starts.
+    """Compiles the backbone before the work starts.
+
+    Each image size is compiled for itself when it first comes, in training
+    and in evaluation; after ``torch._dynamo.config.recompile_limit`` of them
+    (8) others run uncompiled. The backbones trace without graph breaks for
+    sizes that are not known, but what Inductor of torch 2.13 makes of
+    convolutions on maps of tokens needs the sizes: it fails on timm's PVTv2
+    too.
 
     Only the backbone: heads choose boxes by their scores, which no compiler
     follows. Names in checkpoints stay as they are.
@@ -33,4 +40,4 @@ class CompileBackboneHook(Hook):
             raise ValueError(
                 f'--compile: {type(model).__name__} has no backbone'
             )
-        backbone.compile(dynamic=True)
+        backbone.compile(dynamic=False)
