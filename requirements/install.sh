@@ -34,8 +34,11 @@ echo "setting up $venv (once, a few minutes) ..."
 # torch is on the same line with its version, because left to itself pip takes
 # the newest one and replaces it in a second step.
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    -c "$constraints" torch==2.13.0 -r "requirements/$stack.txt" \
+    -c "$constraints" torch==2.13.0 -r "requirements/tests-$stack.txt" \
     -e ".[$extras]" || fail "pip could not install $stack into $venv"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check \
+    --no-deps -r requirements/tests-nodeps.txt ||
+    fail "pip could not install timm into $venv"
 problem=$("$venv/bin/python" -c 'import cv2' 2>&1) ||
     fail "OpenCV does not load (${problem##*$'\n'}); on Debian and Ubuntu:" \
         "apt-get install libgl1 libglib2.0-0"

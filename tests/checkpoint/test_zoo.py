@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from golden import official_state_dict
+from interpreter import ROOT
 from official import OFFICIAL
 
 from vitdense.backbones import PVT, CvT, T2TViT
@@ -31,6 +32,16 @@ def test_urls_are_of_releases() -> None:
     assert len(urls) == len(set(urls)) == 20
     release = r'https://github\.com/[\w-]+/[\w-]+/releases/download/[\w./]+'
     assert all(re.fullmatch(release, url) for url in urls)
+
+
+def test_page_of_the_documentation_agrees() -> None:
+    page = (ROOT / 'docs' / 'checkpoints.md').read_text()
+    for backbone in (PVT, CvT, T2TViT):
+        for arch, entry in PUBLISHED[backbone.family].items():
+            top1 = '' if entry.top1 is None else f'{entry.top1} '
+            file = f'<{entry.url}>' if entry.url else f'none: {entry.why}'
+            row = f'`vitdense.{backbone.__name__}` | `{arch}` | {top1}| {file}'
+            assert f'| {row} |' in page
 
 
 def test_official_names_match_the_url() -> None:

@@ -191,7 +191,7 @@ def _fill(layout: Layout, rule: Rule, name: str) -> tuple[Slot, ...] | None:
     )
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1 << 18)
 def _find(layout: Layout, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
     for rule in layout.rules:
         slots = _fill(layout, rule, name)
@@ -200,7 +200,7 @@ def _find(layout: Layout, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
     return None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1 << 18)
 def _sources(layout: Layout, target: str) -> tuple[tuple[str, int, Slot], ...]:
     found = []
     for rule in layout.rules:
