@@ -1,5 +1,6 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
+# make test-slow   the few that take minutes
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # One process a core, one thread each: threads of several processes would wait
@@ -12,13 +13,16 @@ BIN := .venv/bin
 UPSTREAM_BIN := .venv-upstream/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-upstream lint format clean distclean
+.PHONY: train test test-slow test-upstream lint format clean distclean
 
 train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
 
 test: .venv/ready
 	$(call PYTEST,$(BIN))
+
+test-slow: .venv/ready
+	$(call PYTEST,$(BIN)) -m slow --dist load
 
 test-upstream: .venv-upstream/ready
 	$(call PYTEST,$(UPSTREAM_BIN))

@@ -8,7 +8,7 @@ try:
         OneLineParser,
         add_common_options,
         one_line_errors,
-        set_local_rank,
+        read_config,
     )
 except ImportError as error:
     sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
@@ -41,19 +41,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     with one_line_errors():
         args = parse_args()
-        set_local_rank(args.local_rank)
-        from vitdense.engine.config import (
-            build_runner,
-            load_config,
-            set_compile,
-        )
+        from vitdense.engine.config import build_runner
         from vitdense.engine.prepare import prepare_training
 
-        cfg = load_config(
-            args.config, args.work_dir, args.cfg_options, args.launcher
-        )
-        if args.compile:
-            set_compile(cfg)
+        cfg = read_config(args)
         prepare_training(
             cfg,
             args.resume,

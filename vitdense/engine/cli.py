@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 # What mmengine, mmdet and mmseg raise while a config is read and built.
 BAD_INPUT = (
@@ -105,6 +105,15 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def set_local_rank(local_rank: int) -> None:
-    """Tell mmengine which process of its machine this is."""
-    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+def read_config(args: argparse.Namespace) -> Config:
+    """The config that the common options ask for, before its checks."""
+    # how mmengine learns which process of its machine this is
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    from vitdense.engine.config import load_config, set_compile
+
+    cfg = load_config(
+        args.config, args.work_dir, args.cfg_options, args.launcher
+    )
+    if args.compile:
+        set_compile(cfg)
+    return cfg
