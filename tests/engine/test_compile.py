@@ -1,5 +1,7 @@
 """--compile: the backbone alone, in place, under any wrapper."""
 
+import shutil
+from collections.abc import Iterator
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -19,6 +21,14 @@ class Wrapper(nn.Module):
         self.module = module
 
 
+@pytest.fixture(autouse=True)
+def nothing_compiled() -> Iterator[None]:
+    """Compilations count against PyTorch's limit."""
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
 def detector(backbone: nn.Module) -> nn.Module:
     model = nn.Module()
     model.backbone = backbone
@@ -31,10 +41,13 @@ def test_compiles_the_backbone(wrap) -> None:
     CompileBackboneHook().before_run(SimpleNamespace(model=wrap(model)))
     assert model.backbone._compiled_call_impl is not None
     assert model._compiled_call_impl is None
-    torch.compiler.reset()
 
 
-def test_trains_and_infers_at_any_size() -> None:
+@pytest.mark.skipif(
+    not (shutil.which('g++') or shutil.which('clang++')),
+    reason='torch.compile needs a C++ compiler',
+)
+def test_trains_and_infers_at_several_sizes() -> None:
     torch.manual_seed(0)
     backbone = vitdense.PVT('v2-b0', out_indices=(0,), drop_path_rate=0.0)
     plain = deepcopy(backbone)
@@ -55,7 +68,6 @@ def test_trains_and_infers_at_any_size() -> None:
             x = torch.randn(2, 3, *hw)
             (level,), (expected,) = backbone(x), plain(x)
             torch.testing.assert_close(level, expected, rtol=1e-4, atol=1e-5)
-    torch.compiler.reset()
 
 
 def test_needs_a_backbone() -> None:
@@ -71,7 +83,6 @@ def test_names_in_checkpoints_stay() -> None:
     CompileBackboneHook().before_run(SimpleNamespace(model=model))
     assert list(model.state_dict()) == names
     assert model.backbone._compiled_call_impl is not None
-    torch.compiler.reset()
 
 
 def test_option_adds_the_hook_to_those_of_the_config() -> None:

@@ -95,8 +95,11 @@ def test_reduced_keys(reduce: nn.Module, count: int) -> None:
     attention = Attention(12, 3, LinearQKV(12, reduce, True), None)
     q, kv = attention.qkv.q(tokens), attention.qkv.kv(keys)
     branch = attention.proj(naive(q, kv[..., :12], kv[..., 12:], 3, 0.5))
-    given = tokens, (9, 7), nn.Identity(), None
-    torch.testing.assert_close(attention(*given), tokens + branch)
+    given = tokens, (9, 7), nn.Identity()
+    torch.testing.assert_close(attention(*given, None), tokens + branch)
+    scale = torch.tensor([0.0, 2.0])[:, None, None]
+    expected = tokens + scale * branch
+    torch.testing.assert_close(attention(*given, scale), expected)
 
 
 def test_heads_must_divide_channels() -> None:

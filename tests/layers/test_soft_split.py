@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vitdense.layers import bands
+from vitdense.layers import band
 from vitdense.layers.soft_split import NormedSoftSplit, SoftSplit
 
 KERNELS = [(7, 4), (3, 2)]
@@ -48,7 +48,7 @@ PATHS = pytest.mark.parametrize('run', [as_convolution, as_bands])
 @pytest.fixture
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bands of a row or two, so that small maps have several."""
-    monkeypatch.setattr(bands, 'BAND_VALUES', 3000)
+    monkeypatch.setattr(band, 'BAND_VALUES', 3000)
 
 
 @PATHS

@@ -1,7 +1,7 @@
-"""Lets timm be imported where torchvision is not installed.
+"""Lets timm and mmpretrain be imported without torchvision.
 
-timm imports torchvision for its data transforms; its models need nothing of
-it. Only a benchmark's worker process uses this.
+They import it for data and metrics; their models need nothing of it. Only for
+processes that do nothing else: a benchmark's worker, a test's helper.
 """
 
 import importlib.util

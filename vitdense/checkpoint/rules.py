@@ -24,6 +24,8 @@ FIELDS = {
     'norm': 'norm1|norm2',
     'fc': 'fc1|fc2',
 }
+# names of a thousand tensors in every layout, many times over
+CACHED_NAMES = 1 << 18
 _SLOT = re.compile(r'(.+)\[(\d+)/(\d+)\]')
 
 
@@ -191,7 +193,7 @@ def _fill(layout: Layout, rule: Rule, name: str) -> tuple[Slot, ...] | None:
     )
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=CACHED_NAMES)
 def _find(layout: Layout, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
     for rule in layout.rules:
         slots = _fill(layout, rule, name)
@@ -200,7 +202,7 @@ def _find(layout: Layout, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
     return None
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=CACHED_NAMES)
 def _sources(layout: Layout, target: str) -> tuple[tuple[str, int, Slot], ...]:
     found = []
     for rule in layout.rules:

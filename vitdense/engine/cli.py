@@ -1,4 +1,4 @@
-"""What the command lines share: options, and one line for bad input."""
+"""What the command lines share: options, their config, one-line errors."""
 
 import argparse
 import os
@@ -88,7 +88,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compile',
         action='store_true',
-        help='run the backbone through torch.compile',
+        help='run the backbone through torch.compile, each image size for '
+        'itself',
     )
     parser.add_argument(
         '--launcher',

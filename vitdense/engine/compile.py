@@ -11,12 +11,12 @@ from vitdense.registry import HOOKS
 class CompileBackboneHook(Hook):
     """Compiles the backbone before the work starts.
 
-    Each image size is compiled for itself when it first comes, in training
-    and in evaluation; after ``torch._dynamo.config.recompile_limit`` of them
-    (8) others run uncompiled. The backbones trace without graph breaks for
-    sizes that are not known, but what Inductor of torch 2.13 makes of
-    convolutions on maps of tokens needs the sizes: it fails on timm's PVTv2
-    too.
+    Each image size is compiled for itself when it first comes, for training
+    and for evaluation. PyTorch keeps up to
+    ``torch._dynamo.config.recompile_limit`` of these (8) and runs what comes
+    after them uncompiled: use few sizes. The backbones trace without graph
+    breaks at symbolic sizes too, but Inductor of torch 2.13 fails on them,
+    as it does on those of timm's PVTv2.
 
     Only the backbone: heads choose boxes by their scores, which no compiler
     follows. Names in checkpoints stay as they are.

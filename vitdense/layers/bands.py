@@ -1,4 +1,4 @@
-"""Residual branches computed in bands of rows.
+"""Wide projections computed in bands of rows.
 
 A feed-forward network widens each token four to eight times. At detection
 sizes those hidden maps are hundreds of megabytes: they leave the cache, the
@@ -12,17 +12,16 @@ On CPU, in eager mode. Accelerators and compilers get the whole map at once.
 B images, N = H * W tokens, C channels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-# Values of one band: few enough to stay in the cache, many enough for matrix
-# products to reach their full rate.
-BAND_VALUES = 1 << 21
+from vitdense.layers.band import Band, Plan
 
 
 def runs_in_bands(tokens: Tensor) -> bool:
@@ -30,43 +29,6 @@ def runs_in_bands(tokens: Tensor) -> bool:
     return tokens.device.type == 'cpu' and not torch.compiler.is_compiling()
 
 
-class Band(NamedTuple):
-    """Rows ``top:bottom`` of images ``first:last``, and a halo around them."""
-
-    first: int
-    last: int
-    top: int
-    bottom: int
-    halo_top: int
-    halo_bottom: int
-    width: int
-
-    @property
-    def hw(self) -> tuple[int, int]:
-        """Rows and columns, halo included."""
-        return self.halo_bottom - self.halo_top, self.width
-
-    def with_halo(self, tokens: Tensor) -> Tensor:
-        """(B, N, C) -> the band's tokens, halo included; a view."""
-        rows = slice(self.halo_top * self.width, self.halo_bottom * self.width)
-        return tokens[self.first : self.last, rows]
-
-    def of(self, tokens: Tensor) -> Tensor:
-        """(B, N, C) -> the band's tokens without halo; a view."""
-        rows = slice(self.top * self.width, self.bottom * self.width)
-        return tokens[self.first : self.last, rows]
-
-    def images(self, values: Tensor) -> Tensor:
-        """(B, ...) -> those of the band's images; a view."""
-        return values[self.first : self.last]
-
-    def crop(self, tokens: Tensor) -> Tensor:
-        """The band's tokens with halo -> without; a view."""
-        start = (self.top - self.halo_top) * self.width
-        return tokens[:, start : start + (self.bottom - self.top) * self.width]
-
-
-Plan = tuple[Band, ...]
 Hidden = Callable[[Tensor, Band], Tensor]
 
 
@@ -75,39 +37,6 @@ class Projection(NamedTuple):
 
     weight: Tensor
     bias: Tensor | None
-
-
-def divide(batch: int, hw: tuple[int, int], channels: int, halo: int) -> Plan:
-    """Divides B maps of H x W into even bands of about ``BAND_VALUES``.
-
-    Args:
-        batch: Images.
-        hw: Rows and columns of a map.
-        channels: Values held at once for each token.
-        halo: Rows needed above and below a band.
-    """
-    return tuple(_divide(batch, hw, channels, halo))
-
-
-def _divide(
-    batch: int, hw: tuple[int, int], channels: int, halo: int
-) -> Iterator[Band]:
-    height, width = hw
-    values = height * width * channels
-    images = max(1, round(BAND_VALUES / values))
-    rows = -(-height // max(1, round(values / BAND_VALUES)))
-    for first in range(0, batch, images):
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            yield Band(
-                first,
-                min(first + images, batch),
-                top,
-                bottom,
-                max(top - halo, 0),
-                min(bottom + halo, height),
-                width,
-            )
 
 
 def add_branch(tokens: Tensor, branch: Tensor, scale: Tensor | None) -> Tensor:
@@ -130,12 +59,13 @@ def project_bands(
     hidden: Hidden,
     parameters: Sequence[nn.Parameter],
     out: Projection,
-    residual: bool = False,
-    scale: Tensor | None = None,
+    residual: bool,
+    scale: Tensor | None,
 ) -> Tensor:
-    """``scale * out(hidden(inputs))``, and ``inputs`` added if residual.
+    """``out(hidden(inputs))``; if residual, scaled and added to the inputs.
 
-    The backward pass computes each band's hidden tokens again.
+    The backward pass computes each band's hidden tokens again; it has no
+    derivatives of its own.
 
     Args:
         inputs: Their second dimension is the one that bands divide.
@@ -145,9 +75,10 @@ def project_bands(
         parameters: What ``hidden`` learns.
         out: Projection back from the hidden width.
         residual: Whether the inputs are added.
-        scale: (B, 1, 1), of stochastic depth, with ``residual``; None is 1.
+        scale: (B, 1, 1), of stochastic depth; None is 1, and all there is
+            without ``residual``.
     """
-    settings = _Settings(shape, plan, hidden, out, residual, scale)
+    settings = _Settings(shape, plan, hidden, residual, scale)
     return _Banded.apply(inputs, settings, *parameters, *out)
 
 
@@ -182,7 +113,6 @@ class _Settings(NamedTuple):
     shape: tuple[int, ...]
     plan: Plan
     hidden: Hidden
-    out: Projection
     residual: bool
     scale: Tensor | None
 
@@ -198,26 +128,29 @@ class _Banded(torch.autograd.Function):
         ctx.settings = settings
         enabled = torch.is_autocast_enabled('cpu')
         dtype = torch.get_autocast_dtype('cpu')
-        ctx.autocast = partial(torch.autocast, 'cpu', dtype, enabled)
+        # weights that were cast without gradients must not be found again
+        ctx.autocast = partial(torch.autocast, 'cpu', dtype, enabled, False)
         if not enabled:
             dtype = inputs.dtype
         elif settings.residual:
             dtype = torch.promote_types(dtype, inputs.dtype)
         scale = settings.scale
-        channels = settings.out.weight.shape[0]
-        result = inputs.new_empty(*settings.shape, channels, dtype=dtype)
+        out = Projection(cast(Tensor, learned[-2]), learned[-1])
+        shape = *settings.shape, len(out.weight)
+        result = inputs.new_empty(shape, dtype=dtype)
         for band in settings.plan:
             wide = settings.hidden(band.with_halo(inputs), band)
             _project_band(
                 band.of(result),
                 band.crop(wide),
-                settings.out,
+                out,
                 band.of(inputs) if settings.residual else None,
                 None if scale is None else band.images(scale),
             )
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         settings: _Settings = ctx.settings
         inputs, *learned = ctx.saved_tensors
@@ -245,9 +178,10 @@ class _Banded(torch.autograd.Function):
                 grad_out = grad_out * band.images(settings.scale)
             grad_out = grad_out.to(wide.dtype).flatten(0, -2)
             seen = wide.detach().flatten(0, -2)
-            grad_weight = (grad_out.t() @ seen).to(weight.dtype)
-            _accumulate(totals, len(sources), grad_weight)
-            if bias is not None:
+            if ctx.needs_input_grad[-2]:
+                grad_weight = (grad_out.t() @ seen).to(weight.dtype)
+                _accumulate(totals, len(sources), grad_weight)
+            if ctx.needs_input_grad[-1]:
                 grad_bias = grad_out.sum(0, dtype=bias.dtype)
                 _accumulate(totals, len(sources) + 1, grad_bias)
             if not wanted:

@@ -100,12 +100,14 @@ class ConvQKV(nn.Module):
         self, tokens: Tensor, hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, P + N, C) -> (B, P + N, C), (B, P + M, C), (B, P + M, C)."""
-        sizes = [self.num_prefix, tokens.shape[1] - self.num_prefix]
-        prefix, grid_tokens = tokens.split(sizes, 1)
+        prefix, cells = None, tokens
+        if self.num_prefix:
+            sizes = [self.num_prefix, tokens.shape[1] - self.num_prefix]
+            prefix, cells = tokens.split(sizes, 1)
         # one copy at most, where each of the convolutions would make one
-        feature_map = to_map(grid_tokens.contiguous(), hw)
+        feature_map = to_map(cells.contiguous(), hw)
         q, k, v = [
-            torch.cat([prefix, convolved], 1) if self.num_prefix else convolved
+            convolved if prefix is None else torch.cat([prefix, convolved], 1)
             for convolved in (
                 to_tokens(conv(feature_map))
                 for conv in (self.conv_q, self.conv_k, self.conv_v)

@@ -7,7 +7,7 @@ class DropPath(nn.Module):
     """Drops a residual branch for whole samples while training.
 
     Kept samples are scaled by ``1 / (1 - rate)``, so that the expectation
-    stays. Apply it to the branch, before the residual is added.
+    stays: ``scale`` gives what to multiply the branch with.
 
     Args:
         rate: Share of samples whose branch is dropped, in [0, 1).
@@ -32,11 +32,6 @@ class DropPath(nn.Module):
         keep = 1 - self.rate
         mask = tokens.new_empty(len(tokens), 1, 1)
         return mask.bernoulli_(keep).div_(keep)
-
-    def forward(self, branch: Tensor) -> Tensor:
-        """(B, N, C) -> (B, N, C)."""
-        scale = self.scale(branch)
-        return branch if scale is None else branch * scale
 
     def extra_repr(self) -> str:
         return f'rate={self.rate:g}'

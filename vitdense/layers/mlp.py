@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitdense.layers.band import divide
 from vitdense.layers.bands import (
     Projection,
     add_branch,
-    divide,
     project_bands,
     runs_in_bands,
 )
@@ -41,7 +41,7 @@ class Mlp(nn.Module):
     """
 
     halo = 0  # rows that a row of hidden tokens looks up and down
-    # hidden values up to which training keeps them, and has one band
+    # hidden values up to which they are kept for the backward pass
     kept_values = 0
 
     def __init__(self, dim: int, hidden_dim: int, act: Activation) -> None:
@@ -74,9 +74,7 @@ class Mlp(nn.Module):
                 output needs not be kept for the backward pass either.
             scale: (B, 1, 1), multiplies the network's output; None is 1.
         """
-        values = tokens.shape[0] * tokens.shape[1] * self.fc2.in_features
-        kept = torch.is_grad_enabled() and values <= self.kept_values
-        if kept or not runs_in_bands(tokens):
+        if not runs_in_bands(tokens) or self._keeps(tokens):
             wide = self.hidden(norm(tokens), hw)
             return add_branch(tokens, F.linear(wide, *self.out()), scale)
         # independent tokens, a class token perhaps among them: one column
@@ -96,6 +94,10 @@ class Mlp(nn.Module):
             residual=True,
             scale=scale,
         )
+
+    def _keeps(self, tokens: Tensor) -> bool:
+        values = tokens.shape[0] * tokens.shape[1] * self.fc2.in_features
+        return torch.is_grad_enabled() and values <= self.kept_values
 
 
 class QuickGeluMlp(Mlp):

@@ -10,13 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import (
-    Band,
-    Projection,
-    divide,
-    project_bands,
-    runs_in_bands,
-)
+from vitdense.layers.band import Band, divide
+from vitdense.layers.bands import Projection, project_bands, runs_in_bands
 from vitdense.layers.tokens import to_tokens
 
 
@@ -160,6 +155,8 @@ class NormedSoftSplit(SoftSplit):
             self._normed_patches,
             (self.norm.weight, self.norm.bias),
             Projection(self.proj.weight, self.proj.bias),
+            residual=False,
+            scale=None,
         )
 
     def _normed_patches(self, pixels: Tensor, _: Band) -> Tensor:

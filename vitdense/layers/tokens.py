@@ -18,4 +18,4 @@ def to_map(tokens: Tensor, hw: tuple[int, int]) -> Tensor:
 
 def to_tokens(feature_map: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, N, C); no copy where the map is channels-last."""
-    return feature_map.permute(0, 2, 3, 1).flatten(1, 2)
+    return feature_map.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
