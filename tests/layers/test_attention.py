@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.attention import (
@@ -13,7 +12,6 @@ from vitdense.layers.attention import (
     StridedKeys,
     attend,
 )
-from vitdense.layers.patch_embed import PatchConv
 
 
 def naive(q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float) -> Tensor:
@@ -66,17 +64,6 @@ def test_attend(
         torch.testing.assert_close(
             attend(q, k, v, heads, scale), results[1][0], rtol=1e-4, atol=1e-5
         )
-
-
-@pytest.mark.parametrize('hw', [(8, 8), (9, 13), (4, 4)])
-@pytest.mark.parametrize('layout', ['contiguous', 'channels_last'])
-def test_patch_conv_is_a_convolution(hw: tuple[int, int], layout: str) -> None:
-    conv = PatchConv(3, 5, 4)
-    x = torch.randn(2, 3, *hw)
-    if layout == 'channels_last':
-        x = x.to(memory_format=torch.channels_last)
-    expected = F.conv2d(x, conv.weight, conv.bias, stride=4)
-    torch.testing.assert_close(conv(x), expected)
 
 
 @pytest.mark.parametrize(

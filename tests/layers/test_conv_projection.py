@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from vitdense.layers.conv_projection import ConvQKV, DepthwiseNorm
+from vitdense.layers.tokens import to_map, to_tokens
 
 
 def draw_statistics(module: nn.Module) -> None:
@@ -23,12 +24,12 @@ def test_folding_equals_both_parts(stride: int) -> None:
     part = DepthwiseNorm(6, stride, nn.BatchNorm2d)
     draw_statistics(part)
     part.eval()
-    feature_map = torch.randn(2, 6, 9, 7, requires_grad=True)
-    learned = [feature_map, *part.parameters()]
+    tokens = torch.randn(2, 9 * 7, 6, requires_grad=True)
+    learned = [tokens, *part.parameters()]
     names = set(part.state_dict())
-    folded = part(feature_map)
-    plain = part.bn(part.conv(feature_map))
-    assert folded.shape[2:] == (part.grid(9), part.grid(7))
+    folded = part(tokens, (9, 7))
+    grid = part.grid(9), part.grid(7)
+    plain = to_tokens(part.bn(to_map(part.conv(tokens, (9, 7)), grid)))
     torch.testing.assert_close(folded, plain)
     weight = torch.randn_like(plain)
     for one, other in zip(
@@ -43,9 +44,9 @@ def test_folding_equals_both_parts(stride: int) -> None:
 def test_training_uses_the_batch() -> None:
     torch.manual_seed(0)
     part = DepthwiseNorm(6, 1, nn.BatchNorm2d).train()
-    out = part(3 + 2 * torch.randn(4, 6, 8, 8))
+    out = part(3 + 2 * torch.randn(4, 8 * 8, 6), (8, 8))
     torch.testing.assert_close(
-        out.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-5
+        out.mean((0, 1)), torch.zeros(6), rtol=0, atol=1e-5
     )
     assert part.bn.num_batches_tracked == 1
     assert part.bn.running_mean.any()

@@ -35,7 +35,7 @@ def normed(channels: int, kernel: int, stride: int, **options: Any):
 
 
 def as_convolution(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:
-    return split.project_as_convolution(feature_map).flatten(1, 2)
+    return split.project_as_convolution(feature_map)
 
 
 def as_bands(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ from vitdense.layers.conv_projection import ConvQKV
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
 from vitdense.layers.mlp import QuickGeluMlp
-from vitdense.layers.patch_embed import OverlapConv, PatchEmbed
+from vitdense.layers.patch_embed import PatchEmbed
+from vitdense.layers.token_conv import TokenConv
 from vitdense.registry import MODELS
 
 NORM_EPS = 1e-5  # of every LayerNorm
@@ -162,9 +163,9 @@ def _stages(
     last = len(spec.dims) - 1
     for index, dim in enumerate(spec.dims):
         if index == 0:
-            conv = OverlapConv(in_channels, dim, kernel=7, stride=4, pad=2)
+            conv = TokenConv(in_channels, dim, kernel=7, stride=4, padding=2)
         else:
-            conv = OverlapConv(in_channels, dim, kernel=3, stride=2, pad=1)
+            conv = TokenConv(in_channels, dim, kernel=3, stride=2, padding=1)
         rates = ramp(rate if index == last else 0.0, spec.depths[index])
         stage = (ClassTokenStage if index == last else Stage)(
             PatchEmbed(conv, NORM_EPS),

@@ -25,8 +25,9 @@ from vitdense.layers.block import Block
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
 from vitdense.layers.mlp import ConvMlp, Mlp, gelu
-from vitdense.layers.patch_embed import OverlapConv, PatchConv, PatchEmbed
+from vitdense.layers.patch_embed import PatchEmbed
 from vitdense.layers.position import resize_grid
+from vitdense.layers.token_conv import PatchConv, TokenConv
 from vitdense.registry import MODELS
 
 BLOCK_EPS = 1e-6  # norms of blocks and of v2's stages
@@ -193,14 +194,14 @@ def _stages(spec: PVTArch, in_channels: int, rate: float) -> Iterator[Stage]:
         # a list: the stages share one ramp, whichever of them are built
         blocks = [block(next(rates)) for _ in range(depth)]
         if spec.design == 'v1':
-            conv: nn.Conv2d = PatchConv(in_channels, dim, stride)
+            conv: TokenConv = PatchConv(in_channels, dim, stride)
             size //= stride
             stage: Stage = PositionedStage(
                 PatchEmbed(conv, PART_EPS), blocks, dim, stride, (size, size)
             )
         else:
             kernel = 2 * stride - 1
-            conv = OverlapConv(in_channels, dim, kernel, stride, kernel // 2)
+            conv = TokenConv(in_channels, dim, kernel, stride, kernel // 2)
             norm = nn.LayerNorm(dim, eps=BLOCK_EPS)
             stage = Stage(
                 PatchEmbed(conv, PART_EPS), blocks, norm, dim, stride

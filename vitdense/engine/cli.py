@@ -88,8 +88,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compile',
         action='store_true',
-        help='run the backbone through torch.compile, each image size for '
-        'itself',
+        help='run the backbone through torch.compile, for all image sizes',
     )
     parser.add_argument(
         '--launcher',

@@ -11,12 +11,10 @@ from vitdense.registry import HOOKS
 class CompileBackboneHook(Hook):
     """Compiles the backbone before the work starts.
 
-    Each image size is compiled for itself when it first comes, for training
-    and for evaluation. PyTorch keeps up to
-    ``torch._dynamo.config.recompile_limit`` of these (8) and runs what comes
-    after them uncompiled: use few sizes. The backbones trace without graph
-    breaks at symbolic sizes too, but Inductor of torch 2.13 fails on them,
-    as it does on those of timm's PVTv2.
+    Compiled once for training and once for evaluation, for every image size.
+    PVT v2 and the T2T-ViT pyramids are compiled again where their windows of
+    keys do not fill the image: pad images to a multiple of 32, as the
+    configs do.
 
     Only the backbone: heads choose boxes by their scores, which no compiler
     follows. Names in checkpoints stay as they are.
@@ -40,4 +38,4 @@ class CompileBackboneHook(Hook):
             raise ValueError(
                 f'--compile: {type(model).__name__} has no backbone'
             )
-        backbone.compile(dynamic=False)
+        backbone.compile(dynamic=True)

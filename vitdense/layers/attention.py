@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.bands import add_branch
-from vitdense.layers.patch_embed import PatchConv
+from vitdense.layers.token_conv import PatchConv
 from vitdense.layers.tokens import to_map, to_tokens
 
 
@@ -100,11 +100,11 @@ class StridedKeys(nn.Module):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, M, C), M = (H // ratio) * (W // ratio)."""
-        return self.norm(to_tokens(self.conv(to_map(tokens, hw))))
+        return self.norm(self.conv(tokens, hw))
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens."""
-        return size // self.conv.kernel_size[0]
+        return self.conv.grid(size)
 
 
 class PooledKeys(nn.Module):
@@ -127,8 +127,9 @@ class PooledKeys(nn.Module):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, size * size, C)."""
-        pooled = F.adaptive_avg_pool2d(to_map(tokens, hw), self.size)
-        return F.gelu(self.norm(to_tokens(self.conv(pooled))))
+        grid = self.size, self.size
+        pooled = to_tokens(F.adaptive_avg_pool2d(to_map(tokens, hw), grid))
+        return F.gelu(self.norm(self.conv(pooled, grid)))
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens: they may repeat."""

@@ -7,10 +7,10 @@ token, or none), H x W grid.
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.batch_norm import MakeNorm
+from vitdense.layers.token_conv import TokenConv
 from vitdense.layers.tokens import to_map, to_tokens
 
 KERNEL = 3
@@ -30,14 +30,8 @@ class DepthwiseNorm(nn.Module):
 
     def __init__(self, dim: int, stride: int, norm: MakeNorm) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            dim,
-            dim,
-            KERNEL,
-            stride=stride,
-            padding=KERNEL // 2,
-            groups=dim,
-            bias=False,
+        self.conv = TokenConv(
+            dim, dim, KERNEL, stride, KERNEL // 2, groups=dim, bias=False
         )
         self.bn = norm(dim)
 
@@ -50,25 +44,18 @@ class DepthwiseNorm(nn.Module):
         weight = self.conv.weight * scale[:, None, None, None]
         return weight, bn.bias - mean * scale
 
-    def forward(self, feature_map: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride))."""
-        conv = self.conv
-        if self.bn.training:
-            return self.bn(conv(feature_map))
-        weight, bias = self.folded()
-        return F.conv2d(
-            feature_map,
-            weight,
-            bias,
-            conv.stride,
-            conv.padding,
-            1,
-            conv.groups,
-        )
+    def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) -> (B, M, C), M = ceil(H / stride) * ceil(W / stride)."""
+        if not self.bn.training:
+            return self.conv.convolve(tokens, hw, *self.folded())
+        tokens = self.conv(tokens, hw)
+        # statistics have no grid: a column
+        column = to_map(tokens, (tokens.shape[1], 1))
+        return to_tokens(self.bn(column))
 
     def grid(self, size: int) -> int:
         """Output cells along an axis of ``size`` tokens."""
-        return -(-size // self.conv.stride[0])
+        return self.conv.grid(size)
 
 
 class ConvQKV(nn.Module):
@@ -105,11 +92,11 @@ class ConvQKV(nn.Module):
             sizes = [self.num_prefix, tokens.shape[1] - self.num_prefix]
             prefix, cells = tokens.split(sizes, 1)
         # one copy at most, where each of the convolutions would make one
-        feature_map = to_map(cells.contiguous(), hw)
+        cells = cells.contiguous()
         q, k, v = [
             convolved if prefix is None else torch.cat([prefix, convolved], 1)
             for convolved in (
-                to_tokens(conv(feature_map))
+                conv(cells, hw)
                 for conv in (self.conv_q, self.conv_k, self.conv_v)
             )
         ]

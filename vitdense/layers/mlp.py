@@ -16,7 +16,7 @@ from vitdense.layers.bands import (
     project_bands,
     runs_in_bands,
 )
-from vitdense.layers.tokens import to_map, to_tokens
+from vitdense.layers.token_conv import TokenConv
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -155,11 +155,11 @@ class ConvMlp(Mlp):
     ) -> None:
         super().__init__(dim, hidden_dim, act)
         self.conv_act = conv_act
-        self.dwconv = nn.Conv2d(
-            hidden_dim, hidden_dim, 3, padding=1, groups=hidden_dim
+        self.dwconv = TokenConv(
+            hidden_dim, hidden_dim, 3, 1, 1, groups=hidden_dim
         )
 
     def hidden(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, N, hidden_dim)."""
         wide = self.conv_act(self.fc1(tokens))
-        return self.act(to_tokens(self.dwconv(to_map(wide, hw))))
+        return self.act(self.dwconv(wide, hw))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vitdense.layers.band import Band, divide
 from vitdense.layers.bands import Projection, project_bands, runs_in_bands
+from vitdense.layers.convolve import cells, convolve
 from vitdense.layers.tokens import to_tokens
 
 
@@ -39,25 +40,33 @@ class SoftSplit(nn.Module):
 
     def forward(self, feature_map: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, C, H, W) -> (B, N, dim) and the grid's rows and columns."""
-        patches = self.convolve(feature_map, self.proj.weight, self.proj.bias)
-        return to_tokens(patches), (patches.shape[2], patches.shape[3])
+        weight, bias = self.proj.weight, self.proj.bias
+        hw = self.grid_of(feature_map)
+        return self.convolve(feature_map, weight, bias), hw
 
     def convolve(
         self, feature_map: Tensor, weight: Tensor, bias: Tensor | None
     ) -> Tensor:
-        """(B, C, H, W), (dim, K) -> (B, dim, H', W'), channels-last."""
-        kernel = (self.kernel, self.kernel)
-        return F.conv2d(
-            feature_map.contiguous(memory_format=torch.channels_last),
-            weight.unflatten(1, (-1, *kernel)),
+        """(B, C, H, W), (dim, K) -> (B, N, dim)."""
+        height, width = feature_map.shape[2:]
+        return convolve(
+            to_tokens(feature_map),
+            (height, width),
+            weight.unflatten(1, (-1, self.kernel, self.kernel)),
             bias,
             self.stride,
             self.padding,
+            1,
         )
 
     def grid(self, size: int) -> int:
         """Cells along an axis of ``size`` pixels or cells of its input."""
-        return (size + 2 * self.padding - self.kernel) // self.stride + 1
+        return cells(size, self.kernel, self.stride, self.padding)
+
+    def grid_of(self, feature_map: Tensor) -> tuple[int, int]:
+        """(B, C, H, W) -> the grid's rows and columns."""
+        height, width = feature_map.shape[2:]
+        return self.grid(height), self.grid(width)
 
     def extra_repr(self) -> str:
         return f'kernel={self.kernel}, stride={self.stride}'
@@ -98,23 +107,19 @@ class NormedSoftSplit(SoftSplit):
             patches = self.project_in_bands(feature_map)
         else:
             patches = self.project_as_convolution(feature_map)
-        return patches.flatten(1, 2), (patches.shape[1], patches.shape[2])
+        return patches, self.grid_of(feature_map)
 
     def project_as_convolution(self, feature_map: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, H', W', dim)."""
+        """(B, C, H, W) -> (B, N, dim)."""
         scaled = self.proj.weight * self.norm.weight
         centred = scaled - scaled.mean(1, keepdim=True)
         offset = F.linear(self.norm.bias, self.proj.weight, self.proj.bias)
         patches = self.convolve(feature_map, centred, None)
         scale = self.scale(feature_map).to(patches.dtype)
-        return torch.addcmul(
-            offset.to(patches.dtype),
-            patches.permute(0, 2, 3, 1),
-            scale.permute(0, 2, 3, 1),
-        )
+        return torch.addcmul(offset.to(patches.dtype), patches, scale)
 
     def scale(self, feature_map: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 1, H', W'), one over a patch's deviation.
+        """(B, C, H, W) -> (B, N, 1), one over a patch's deviation.
 
         The variance of a patch is the mean of its pixels' variances plus the
         variance of their means: no difference of large squares.
@@ -124,15 +129,17 @@ class NormedSoftSplit(SoftSplit):
         means = feature_map.mean(1, keepdim=True)
         variances = (feature_map - means).square().mean(1, keepdim=True)
         window = (self.kernel, self.stride, self.padding)
-        within = F.avg_pool2d(variances, *window)
+        rows, cols = self.grid_of(feature_map)
+        within = F.avg_pool2d(variances, *window).flatten(2)
         pixels = F.unfold(means, self.kernel, 1, self.padding, self.stride)
-        between = pixels.var(1, correction=0).view_as(within)
-        return (within + between + self.norm.eps).rsqrt()
+        between = pixels.var(1, correction=0, keepdim=True)
+        scale = (within + between + self.norm.eps).rsqrt()
+        return scale.view(-1, rows * cols, 1)
 
     def project_in_bands(self, feature_map: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, H', W', dim)."""
-        batch, _, height, width = feature_map.shape
-        hw = self.grid(height), self.grid(width)
+        """(B, C, H, W) -> (B, N, dim)."""
+        batch = len(feature_map)
+        hw = self.grid_of(feature_map)
         pixels = F.pad(feature_map, (self.padding,) * 4).permute(0, 2, 3, 1)
         # a band holds its patches three times: unfolded, transposed, normed
         held = 3 * self.proj.in_features
@@ -148,7 +155,7 @@ class NormedSoftSplit(SoftSplit):
             )
             for band in divide(batch, hw, held, 0)
         )
-        return project_bands(
+        patches = project_bands(
             pixels,
             (batch, *hw),
             plan,
@@ -158,6 +165,7 @@ class NormedSoftSplit(SoftSplit):
             residual=False,
             scale=None,
         )
+        return patches.flatten(1, 2)
 
     def _normed_patches(self, pixels: Tensor, _: Band) -> Tensor:
         """(B, H, W, C) with padding -> (B, H', W', K)."""
