@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.layers.bands import add_branch
+from vitdense.layers.pooling import pool_to_grid
 from vitdense.layers.token_conv import PatchConv
-from vitdense.layers.tokens import to_map, to_tokens
 
 
 def attend(
@@ -127,9 +127,8 @@ class PooledKeys(nn.Module):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, size * size, C)."""
-        grid = self.size, self.size
-        pooled = to_tokens(F.adaptive_avg_pool2d(to_map(tokens, hw), grid))
-        return F.gelu(self.norm(self.conv(pooled, grid)))
+        pooled = pool_to_grid(tokens, hw, self.size)
+        return F.gelu(self.norm(self.conv(pooled, (self.size, self.size))))
 
     def grid(self, size: int) -> int:
         """Key cells along an axis of ``size`` tokens: they may repeat."""
