@@ -1,9 +1,11 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
 
@@ -23,3 +25,12 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+@pytest.fixture
+def nothing_compiled() -> Iterator[None]:
+    """Starts without compiled graphs, which count against a limit."""
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    yield
+    torch.compiler.reset()

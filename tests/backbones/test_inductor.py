@@ -4,7 +4,6 @@ Minutes each: C++ is generated and built.
 """
 
 import shutil
-from collections.abc import Iterator
 from copy import deepcopy
 
 import pytest
@@ -39,20 +38,12 @@ ARCHS = {
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures('nothing_compiled'),
     pytest.mark.skipif(
         not (shutil.which('g++') or shutil.which('clang++')),
         reason='torch.compile needs a C++ compiler',
     ),
 ]
-
-
-@pytest.fixture(autouse=True)
-def nothing_compiled() -> Iterator[None]:
-    """Compilations count against PyTorch's limit."""
-    torch.compiler.reset()
-    torch._dynamo.utils.counters.clear()
-    yield
-    torch.compiler.reset()
 
 
 def build(design: str) -> nn.Module:
@@ -76,8 +67,8 @@ def levels_and_grads(
 def test_trains_at_any_size(design: str) -> None:
     plain = build(design).train()
     compiled = torch.compile(deepcopy(plain), fullgraph=True, dynamic=True)
-    # multiples of 32, tall and wide, then odd ones
-    for hw in ((96, 128), (128, 96), (97, 161), (161, 99)):
+    # multiples of 32 first, then odd ones, whose windows may leave cells over
+    for hw in ((96, 128), (128, 96), (96, 96), (97, 161), (161, 99)):
         images = torch.randn(2, 3, *hw)
         levels, grads = levels_and_grads(compiled, images)
         expected, expected_grads = levels_and_grads(plain, images)
@@ -86,4 +77,5 @@ def test_trains_at_any_size(design: str) -> None:
         for one, other in zip(grads, expected_grads, strict=True):
             scale = other.abs().max() + 1e-6
             assert (one - other).abs().max() < 1e-2 * scale
-    assert torch._dynamo.utils.counters['stats']['unique_graphs'] <= 2
+        graphs = torch._dynamo.utils.counters['stats']['unique_graphs']
+        assert graphs == 1 or (graphs == 2 and hw[0] % 32)

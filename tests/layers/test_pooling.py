@@ -29,9 +29,8 @@ def test_is_adaptive_average_pooling(
         torch.testing.assert_close(one.double(), other, **bounds)
 
 
+@pytest.mark.usefixtures('nothing_compiled')
 def test_one_graph_for_all_sizes() -> None:
-    torch.compiler.reset()
-    torch._dynamo.utils.counters.clear()
     compiled = torch.compile(
         pool_to_grid, fullgraph=True, dynamic=True, backend='eager'
     )
@@ -41,4 +40,3 @@ def test_one_graph_for_all_sizes() -> None:
             compiled(tokens, hw, 7), pool_to_grid(tokens, hw, 7)
         )
     assert torch._dynamo.utils.counters['stats']['unique_graphs'] == 1
-    torch.compiler.reset()

@@ -34,8 +34,7 @@ def normed(channels: int, kernel: int, stride: int, **options: Any):
     return split
 
 
-def as_convolution(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:
-    return split.project_as_convolution(feature_map)
+as_convolution = NormedSoftSplit.project_as_convolution
 
 
 def as_bands(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:

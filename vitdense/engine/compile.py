@@ -11,10 +11,10 @@ from vitdense.registry import HOOKS
 class CompileBackboneHook(Hook):
     """Compiles the backbone before the work starts.
 
-    Compiled once for training and once for evaluation, for every image size.
-    PVT v2 and the T2T-ViT pyramids are compiled again where their windows of
-    keys do not fill the image: pad images to a multiple of 32, as the
-    configs do.
+    Compiled once for training and once for evaluation, for all image sizes
+    that are multiples of 32; again for a batch of one image, for square
+    images if they come first, and, where windows of PVT and T2T-ViT leave
+    cells over, for other sizes.
 
     Only the backbone: heads choose boxes by their scores, which no compiler
     follows. Names in checkpoints stay as they are.

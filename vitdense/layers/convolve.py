@@ -9,7 +9,6 @@ fails. The operator takes and gives tokens.
 B images, H x W grid, N = H * W tokens, C channels; primes mark the result's.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,13 +17,14 @@ from torch import Tensor
 
 from vitdense.layers.tokens import to_map, to_tokens
 
-# torch before 2.7 does not tell
+# torch before 2.7 does not tell: strict export gets the operator there
 _is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 
 
 def cells(size: int, kernel: int, stride: int, padding: int) -> int:
     """Cells that a convolution makes of an axis of ``size`` cells."""
-    # one floor division, not one and a sum, for the sake of that algebra
+    # one floor division: products of sums of one and 1 are what Inductor
+    # does not simplify
     return (size + 2 * padding - kernel + stride) // stride
 
 
@@ -50,17 +50,26 @@ def convolve(
     """
     if not torch.compiler.is_dynamo_compiling() or _is_exporting():
         return _convolve(tokens, hw, weight, bias, stride, padding, groups)
-    device = tokens.device.type
-    if torch.is_autocast_enabled(device):  # it does not know the operator
-        dtype = torch.get_autocast_dtype(device)
-        tokens, weight = tokens.to(dtype), weight.to(dtype)
-    result = _operator(tokens, hw, weight, stride, padding, groups)
+    tokens, weight = _autocast(tokens), _autocast(weight)
+    result = _operator(tokens, *hw, weight, stride, padding, groups)
     return result if bias is None else result + bias.to(result.dtype)
+
+
+def _autocast(tensor: Tensor) -> Tensor:
+    """What autocast makes of a convolution's input, did it know ours."""
+    device = tensor.device.type
+    if (
+        tensor.dtype == torch.float64
+        or not torch.amp.is_autocast_available(device)
+        or not torch.is_autocast_enabled(device)
+    ):
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(device))
 
 
 def _convolve(
     tokens: Tensor,
-    hw: Sequence[int],
+    hw: tuple[int, int],
     weight: Tensor,
     bias: Tensor | None,
     stride: int,
@@ -76,40 +85,39 @@ def _convolve(
 @torch.library.custom_op('vitdense::convolve', mutates_args=())
 def _operator(
     tokens: Tensor,
-    hw: Sequence[int],
+    rows: int,
+    cols: int,
     weight: Tensor,
     stride: int,
     padding: int,
     groups: int,
 ) -> Tensor:
+    hw = rows, cols
     return _convolve(tokens, hw, weight, None, stride, padding, groups)
 
 
 @_operator.register_fake
 def _(
     tokens: Tensor,
-    hw: Sequence[int],
+    rows: int,
+    cols: int,
     weight: Tensor,
     stride: int,
     padding: int,
     groups: int,
 ) -> Tensor:
-    rows, cols = _grid(hw, weight, stride, padding)
-    return tokens.new_empty(len(tokens), rows * cols, len(weight))
-
-
-def _grid(
-    hw: Sequence[int], weight: Tensor, stride: int, padding: int
-) -> tuple[int, int]:
-    rows, cols = (cells(n, weight.shape[2], stride, padding) for n in hw)
-    return rows, cols
+    kernel = weight.shape[2]
+    count = cells(rows, kernel, stride, padding)
+    count *= cells(cols, kernel, stride, padding)
+    return tokens.new_empty(len(tokens), count, len(weight))
 
 
 @torch.library.custom_op('vitdense::convolve_backward', mutates_args=())
 def _backward(
     grad: Tensor,
     tokens: Tensor,
-    hw: Sequence[int],
+    rows: int,
+    cols: int,
     weight: Tensor,
     stride: int,
     padding: int,
@@ -117,9 +125,14 @@ def _backward(
     of_tokens: bool,
 ) -> Tensor:
     """The gradient of the tokens or that of the weight."""
+    kernel = weight.shape[2]
+    grid = (
+        cells(rows, kernel, stride, padding),
+        cells(cols, kernel, stride, padding),
+    )
     grads = torch.ops.aten.convolution_backward(
-        to_map(grad, _grid(hw, weight, stride, padding)),
-        to_map(tokens, hw),
+        to_map(grad, grid),
+        to_map(tokens, (rows, cols)),
         weight,
         None,
         [stride, stride],
@@ -137,7 +150,8 @@ def _backward(
 def _(
     grad: Tensor,
     tokens: Tensor,
-    hw: Sequence[int],
+    rows: int,
+    cols: int,
     weight: Tensor,
     stride: int,
     padding: int,
@@ -149,18 +163,18 @@ def _(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    tokens, ctx.hw, weight, *ctx.settings = inputs
+    tokens, rows, cols, weight, *ctx.settings = inputs
+    ctx.hw = rows, cols
     ctx.save_for_backward(tokens, weight)
 
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     tokens, weight = ctx.saved_tensors
-    given = grad.contiguous(), tokens, ctx.hw, weight, *ctx.settings
-    grads = [
-        _backward(*given, of_tokens) if ctx.needs_input_grad[index] else None
-        for index, of_tokens in ((0, True), (2, False))
-    ]
-    return grads[0], None, grads[1], None, None, None
+    given = grad.contiguous(), tokens, *ctx.hw, weight, *ctx.settings
+    needs = ctx.needs_input_grad
+    of_tokens = _backward(*given, of_tokens=True) if needs[0] else None
+    of_weight = _backward(*given, of_tokens=False) if needs[3] else None
+    return of_tokens, None, None, of_weight, None, None, None
 
 
 _operator.register_autograd(_differentiate, setup_context=_keep)

@@ -15,8 +15,8 @@ def pool_to_grid(tokens: Tensor, hw: tuple[int, int], side: int) -> Tensor:
     """
     height, width = hw
     rows, cols = _windows(tokens, height, side), _windows(tokens, width, side)
-    # sums of ones and zeros' products, then means: exact windows in any
-    # precision, and sums of one axis alone stay in the range of float16
+    # sums first, as zeros and ones are exact in any precision; means after
+    # each axis, so that sums stay in the range of float16
     strips = torch.matmul(rows, tokens.unflatten(1, hw).flatten(2))
     strips = strips / rows.sum(1, keepdim=True)
     sums = torch.matmul(cols, strips.unflatten(2, (width, -1)))

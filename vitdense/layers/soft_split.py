@@ -134,6 +134,7 @@ class NormedSoftSplit(SoftSplit):
         pixels = F.unfold(means, self.kernel, 1, self.padding, self.stride)
         between = pixels.var(1, correction=0, keepdim=True)
         scale = (within + between + self.norm.eps).rsqrt()
+        # a view, for compilers: N as one product, as that of the patches
         return scale.view(-1, rows * cols, 1)
 
     def project_in_bands(self, feature_map: Tensor) -> Tensor:

@@ -56,8 +56,8 @@ class TokenConv(nn.Conv2d):
         bias: Tensor | None,
     ) -> Tensor:
         """``forward`` with other weights."""
-        strides = self.stride[0], int(self.padding[0]), self.groups
-        return convolve(tokens, hw, weight, bias, *strides)
+        settings = self.stride[0], int(self.padding[0]), self.groups
+        return convolve(tokens, hw, weight, bias, *settings)
 
     def grid(self, size: int) -> int:
         """Cells of the result along an axis of ``size`` tokens."""

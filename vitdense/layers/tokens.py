@@ -8,12 +8,10 @@ convolutions and BatchNorms are 6 to 25 times slower.
 B images, C channels, H x W grid, N = H * W tokens.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 
-def to_map(tokens: Tensor, hw: Sequence[int]) -> Tensor:
+def to_map(tokens: Tensor, hw: tuple[int, int]) -> Tensor:
     """(B, N, C) -> (B, C, H, W), a channels-last view without a copy."""
     return tokens.unflatten(1, hw).permute(0, 3, 1, 2)
 
