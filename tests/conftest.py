@@ -28,8 +28,11 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def nothing_compiled() -> Iterator[None]:
-    """Starts without compiled graphs, which count against a limit."""
+def nothing_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """Starts without compiled graphs: not in memory, nor those on disk."""
+    monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', str(tmp_path))
     torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
     yield

@@ -51,7 +51,11 @@ def build(design: str) -> nn.Module:
     family, arch = ARCHS[design]
     if family != 'CvT':
         arch = {**arch, 'design': design}
-    return getattr(vitdense, family)(arch, drop_path_rate=0.0)
+    # what sets 'transformer' apart from 'performer' is in its first stages
+    last = 1 if design == 'transformer' else len(arch['dims']) - 1
+    return getattr(vitdense, family)(
+        arch, out_indices=range(last + 1), drop_path_rate=0.0
+    )
 
 
 def levels_and_grads(

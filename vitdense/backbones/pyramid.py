@@ -231,7 +231,8 @@ class PyramidBackbone(BaseModule):
             ValueError: If an image is smaller than that.
         """
         height, width = images.shape[2:]
-        if min(height, width) < self.min_size:
+        # one by one: compilers keep bounds of each, not those of a minimum
+        if height < self.min_size or width < self.min_size:
             raise ValueError(
                 f'{self._title}: images of {height} x {width} pixels are too '
                 f'small; this arch needs at least {self.min_size} x '
