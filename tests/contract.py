@@ -248,16 +248,15 @@ class BackboneContract:
         compiled = torch.compile(
             model, fullgraph=True, dynamic=True, backend='aot_eager'
         )
-        for hw in ((64, 96), (65, 97)):
-            batch = images(*hw)
-            grads = []
-            for run in (model, compiled):
-                model.zero_grad()
-                sum(level.square().mean() for level in run(batch)).backward()
-                grads.append([p.grad.clone() for p in model.parameters()])
-            for one, other in zip(*grads, strict=True):
-                scale = other.abs().max() + 1e-6
-                assert (one - other).abs().max() < 1e-2 * scale
+        batch = images(64, 96)
+        grads = []
+        for run in (model, compiled):
+            model.zero_grad()
+            sum(level.square().mean() for level in run(batch)).backward()
+            grads.append([p.grad.clone() for p in model.parameters()])
+        for one, other in zip(*grads, strict=True):
+            scale = other.abs().max() + 1e-6
+            assert (one - other).abs().max() < 1e-2 * scale
 
     def test_export(self) -> None:
         model = self.build().eval()

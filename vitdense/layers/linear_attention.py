@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-8  # would be zero in half precision, which is not used here
-
 
 def random_features(count: int, dim: int) -> Tensor:
     """(count, dim) orthogonal directions of length sqrt(count)."""
@@ -33,6 +31,9 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
         v: Values.
         w: Random features.
     """
+    # a local: compilers take global floats as variables at dynamic sizes, and
+    # fail to pass them into blocks that are recomputed
+    eps = 1e-8  # would be zero in half precision, which is not used here
     with _full_precision(v.device.type):
         wide = torch.promote_types(v.dtype, torch.float32)
         q_features = _features(q.to(wide), w.to(wide))
@@ -40,7 +41,7 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
         summary = k_features.transpose(1, 2) @ v.to(wide)
         total = k_features.sum(1).unsqueeze(2)
         # the published features are over sqrt(m): it cancels but for epsilon
-        q_features = q_features / (q_features @ total + len(w) * EPS)
+        q_features = q_features / (q_features @ total + len(w) * eps)
         out = q_features @ summary
     return out.to(v.dtype)
 

@@ -110,12 +110,18 @@ class QuickGeluMlp(Mlp):
         hidden_dim: Channels between the two projections.
     """
 
-    slope = 1.702
     # computing them again is 6 % of the arithmetic of training CvT-13
     kept_values = 1 << 22
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__(dim, hidden_dim, silu)
+
+    @property
+    def slope(self) -> float:
+        """What QuickGELU multiplies its argument with."""
+        # no attribute: compilers take those as variables at dynamic sizes,
+        # and fail to pass them into blocks that are recomputed
+        return 1.702
 
     # QuickGELU(x) = silu(slope * x) / slope: one kernel for three, and
     # scaling weights costs less than scaling what they make
