@@ -226,8 +226,8 @@ class BackboneContract:
             if p.requires_grad
         )
 
+    @pytest.mark.usefixtures('nothing_compiled')
     def test_compile_without_graph_breaks(self) -> None:
-        torch.compiler.reset()  # recompilations are counted
         model = self.build().eval()
         compiled = torch.compile(
             model, fullgraph=True, dynamic=True, backend='eager'
@@ -242,8 +242,8 @@ class BackboneContract:
                         one, other, rtol=1e-4, atol=1e-5
                     )
 
+    @pytest.mark.usefixtures('nothing_compiled')
     def test_compiled_training_without_graph_breaks(self) -> None:
-        torch.compiler.reset()  # recompilations are counted
         model = self.build(drop_path_rate=0.0, with_cp=True).train()
         compiled = torch.compile(
             model, fullgraph=True, dynamic=True, backend='aot_eager'
