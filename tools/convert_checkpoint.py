@@ -2,30 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 try:
-    import torch
-
-    from vitdense.backbones import PVT, CvT, T2TViT
+    from vitdense.backbones.pyramid import known_backbones
     from vitdense.checkpoint import convert_checkpoint, install
-    from vitdense.checkpoint.adapt import Shape
-    from vitdense.checkpoint.load import shapes
     from vitdense.engine.cli import OneLineParser, one_line_errors
 except ImportError as error:
     sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
-
-FAMILIES = {family.family: family for family in (PVT, CvT, T2TViT)}
-
-
-def archs(family: str) -> Iterator[tuple[str, dict[str, Shape]]]:
-    """Yields each arch of a family, and the shapes of its tensors."""
-    build = FAMILIES[family]
-    for name in build.variants:
-        with torch.device('meta'):
-            model = build(name)
-        yield name, shapes(model.state_dict())
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,7 +44,7 @@ def main() -> None:
         report = convert_checkpoint(
             args.source,
             args.destination,
-            archs,
+            known_backbones(),
             to=args.to,
             sha256=args.sha256,
         )

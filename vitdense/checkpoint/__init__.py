@@ -14,24 +14,19 @@ if TYPE_CHECKING:
     from .convert import convert_checkpoint
     from .load import load_backbone
     from .report import LoadReport
-    from .zoo import PUBLISHED, official_url
 
 __all__ = [
-    'PUBLISHED',
     'CheckpointError',
     'LoadReport',
     'convert_checkpoint',
     'install',
     'load_backbone',
-    'official_url',
 ]
 
 _HOMES = {
-    'PUBLISHED': 'zoo',
     'LoadReport': 'report',
     'convert_checkpoint': 'convert',
     'load_backbone': 'load',
-    'official_url': 'zoo',
 }
 
 

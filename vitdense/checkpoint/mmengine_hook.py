@@ -93,13 +93,13 @@ def load_from_http(
     Raises:
         CheckpointError: If it cannot be had, read or holds code.
     """
-    from .source import locate
+    from .reading.source import locate
 
     return _load(locate(filename), map_location)
 
 
 def _load(file: Any, map_location: Any = None) -> Any:
-    from .safe import read_file, read_pickle
+    from .reading.safe import read_file, read_pickle
 
     if hasattr(file, 'read'):
         return read_pickle(file, map_location)
