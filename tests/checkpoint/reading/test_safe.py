@@ -12,10 +12,10 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
+from vitdense.checkpoint.safe import read_file
 
 from vitdense.checkpoint import CheckpointError
 from vitdense.checkpoint.policy import POLICY
-from vitdense.checkpoint.safe import read_file
 
 
 class Harmful:
