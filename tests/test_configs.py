@@ -4,6 +4,7 @@ import inspect
 import re
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def load(path: Path) -> Config:
     return cfg
 
 
-def build(cfg: Config) -> nn.Module:
+def build(cfg: Config) -> Any:  # a module of the libraries, untyped
     with (
         DefaultScope.overwrite_default_scope(cfg.default_scope),
         torch.device('meta'),
@@ -135,7 +136,7 @@ def test_config_is_consistent(path: Path) -> None:
         check_detector(model, strides)
 
 
-def neck_strides(neck: nn.Module, strides: tuple[int, ...]) -> tuple[int, ...]:
+def neck_strides(neck: Any, strides: tuple[int, ...]) -> tuple[int, ...]:
     """Strides of an FPN's outputs: each extra level halves the last."""
     levels = list(strides[neck.start_level :])
     while len(levels) < neck.num_outs:
@@ -144,7 +145,7 @@ def neck_strides(neck: nn.Module, strides: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(levels)
 
 
-def check_detector(model: nn.Module, strides: tuple[int, ...]) -> None:
+def check_detector(model: Any, strides: tuple[int, ...]) -> None:
     dense = model.rpn_head if hasattr(model, 'rpn_head') else model.bbox_head
     anchors = dense.prior_generator.strides
     assert [(s, s) for s in strides] == anchors
@@ -156,13 +157,13 @@ def check_detector(model: nn.Module, strides: tuple[int, ...]) -> None:
                 assert tuple(one.featmap_strides) == strides[:count]
 
 
-def flat(module: nn.Module) -> list[nn.Module]:
+def flat(module: Any) -> list[Any]:
     """The extractors of a cascade, or the one there is."""
     return list(module) if isinstance(module, nn.ModuleList) else [module]
 
 
 def check_segmentor(
-    model: nn.Module, channels: tuple[int, ...], strides: tuple[int, ...]
+    model: Any, channels: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
     head = model.decode_head
     assert list(head.in_index) == list(range(len(channels)))
@@ -222,7 +223,7 @@ def test_quick_start_names_no_checkpoint() -> None:
 
 
 def test_init_cfg_can_be_switched_off_and_on() -> None:
-    def options(*texts: str) -> dict[str, object]:
+    def options(*texts: str) -> Any:
         parser = ArgumentParser()
         parser.add_argument('--cfg-options', nargs='+', action=DictAction)
         return parser.parse_args(['--cfg-options', *texts]).cfg_options
