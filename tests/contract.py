@@ -128,8 +128,8 @@ class BackboneContract:
             for name, p in model.named_parameters()
             if p.requires_grad and (p.grad is None or not p.grad.any())
         ]
-        # PVT adds keys' biases to all scores of a softmax alike: their
-        # gradient is zero but for rounding, so only None is at fault there
+        # the bias of keys shifts all scores of a softmax alike: its gradient
+        # is nothing but rounding, which is not zero in every channel
         assert not idle
 
     def test_samples_do_not_mix(self) -> None:
