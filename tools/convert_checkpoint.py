@@ -9,7 +9,7 @@ try:
     import torch
 
     from vitdense.backbones import PVT, CvT, T2TViT
-    from vitdense.checkpoint import convert_checkpoint, install
+    from vitdense.checkpoint import convert_checkpoint, set_pickle_trust
     from vitdense.checkpoint.adapt import Shape
     from vitdense.checkpoint.load import shapes
     from vitdense.engine.cli import OneLineParser, one_line_errors
@@ -56,7 +56,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     with one_line_errors():
         args = parse_args()
-        install(args.trust_pickle)
+        set_pickle_trust(args.trust_pickle)
         report = convert_checkpoint(
             args.source,
             args.destination,

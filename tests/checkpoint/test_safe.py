@@ -13,8 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
-from vitdense.checkpoint import CheckpointError
-from vitdense.checkpoint.policy import POLICY
+from vitdense.checkpoint import CheckpointError, safe
 from vitdense.checkpoint.safe import read_file
 
 
@@ -65,7 +64,7 @@ def test_trusted_pickle_runs(
 ) -> None:
     mark, path = tmp_path / 'mark', tmp_path / 'x.pth'
     torch.save({'meta': Harmful(mark)}, path)
-    monkeypatch.setattr(POLICY, 'trust_pickle', True)
+    monkeypatch.setattr(safe, '_trust_pickle', True)
     read_file(path)
     assert mark.exists()
 

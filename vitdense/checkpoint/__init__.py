@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import CheckpointError
-from .mmengine_hook import install
 
 if TYPE_CHECKING:
     from .convert import convert_checkpoint
     from .load import load_backbone
     from .report import LoadReport
+    from .safe import install, set_pickle_trust
     from .zoo import PUBLISHED, official_url
 
 __all__ = [
@@ -24,14 +24,17 @@ __all__ = [
     'install',
     'load_backbone',
     'official_url',
+    'set_pickle_trust',
 ]
 
 _HOMES = {
     'PUBLISHED': 'zoo',
     'LoadReport': 'report',
     'convert_checkpoint': 'convert',
+    'install': 'safe',
     'load_backbone': 'load',
     'official_url': 'zoo',
+    'set_pickle_trust': 'safe',
 }
 
 
