@@ -1,8 +1,6 @@
 """Rewrites a checkpoint under vitdense's names, or under the official ones."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from .recognise import recognise
 from .report import LoadReport
 from .rules import Layout
 from .source import locate
+from .whole_file import whole_file
 
 Archs = Callable[[str], Iterable[tuple[str, Mapping[str, Shape]]]]
 
@@ -180,16 +179,9 @@ def _official_layout(family: str, names: Iterable[str]) -> Layout:
 def _write(
     tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path
 ) -> None:
-    """Write under a temporary name, which becomes the file when whole."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    os.close(handle)
-    part = Path(name)
-    try:
+    with whole_file(path) as part:
         if path.suffix == '.safetensors':
             save_file(whole, part, metadata)
         else:
             torch.save({k: t.clone() for k, t in whole.items()}, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
