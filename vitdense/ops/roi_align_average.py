@@ -1,9 +1,11 @@
 """Average RoIAlign as two matrix products per RoI.
 
-B maps of C channels and H x W cells; N RoIs of P x Q bins.
+B maps of C channels and H x W cells; N RoIs of P x Q bins. The RoIs' images
+and axes are on the host, the maps anywhere.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,14 +36,12 @@ def average_forward(
             plan,
         )
         return pooled
-    for image, group, height, width in _groups(maps, images, rows, columns):
+    for group in _groups(maps, images, rows, columns):
+        image, members, height, width, at_rows, at_columns = group
         # (C, kP, W), as if the k RoIs' bins were one RoI's
-        bands = (
-            rows[group, :, height].flatten(0, 1)
-            @ maps[image, :, height, width]
-        )
+        bands = at_rows.flatten(0, 1) @ maps[image, :, height, width]
         bands = bands.unflatten(1, (-1, y.bins)).transpose(0, 1)
-        pooled[group] = bands @ columns[group, :, width].mT[:, None]
+        pooled[members] = bands @ at_columns.mT[:, None]
     return pooled
 
 
@@ -69,14 +69,11 @@ def average_backward(
             plan,
         )
         return
-    for image, group, height, width in _groups(
-        grad_maps, images, rows, columns
-    ):
-        bands = grad[group] @ columns[group, :, width][:, None]
+    for group in _groups(grad_maps, images, rows, columns):
+        image, members, height, width, at_rows, at_columns = group
+        bands = grad[members] @ at_columns[:, None]
         bands = bands.transpose(0, 1).flatten(1, 2)
-        grad_maps[image, :, height, width] += (
-            rows[group, :, height].flatten(0, 1).mT @ bands
-        )
+        grad_maps[image, :, height, width] += at_rows.flatten(0, 1).mT @ bands
 
 
 def _plan(
@@ -98,24 +95,50 @@ def _plan(
     return [field.numpy() for field in fields]
 
 
+class _Group(NamedTuple):
+    """K RoIs that share matrix products; tensors are where the maps are."""
+
+    image: int
+    members: Tensor
+    """(K,) indices of the RoIs."""
+    height: slice
+    """Rows of the map that they read."""
+    width: slice
+    rows: Tensor
+    """(K, P, rows read): their weights there."""
+    columns: Tensor
+    """(K, Q, columns read)"""
+
+
 def _groups(
     maps: Tensor, images: Tensor, rows: Tensor, columns: Tensor
-) -> Iterator[tuple[int, Tensor, slice, slice]]:
-    """RoIs that share matrix products: image, indices, rows and columns."""
+) -> Iterator[_Group]:
+    """All RoIs, by image and from top to bottom."""
     size = max(1, _CELLS_PER_PRODUCT // (maps.size(2) * maps.size(3)))
-    # one transfer from the device, not one for each group
-    extent_y, extent_x = (spans(axis.sum(1)).cpu() for axis in (rows, columns))
-    images = images.cpu()
-    for image in images.unique().tolist():
-        members = (images == image).nonzero()[:, 0]
-        members = members[extent_y[members, 0].argsort()]
-        for group in members.split(size):
-            yield (
+    extent_y, extent_x = (spans(axis.sum(1)) for axis in (rows, columns))
+    order = extent_y[:, 0].argsort(stable=True)
+    order = order[images[order].argsort(stable=True)]
+    # sent in one piece each, not group by group
+    members, rows, columns = (
+        tensor.to(maps.device, non_blocking=True)
+        for tensor in (order, rows[order], columns[order])
+    )
+    start = 0
+    for image, count in enumerate(images.bincount().tolist()):
+        stop = start + count
+        for low in range(start, stop, size):
+            group = slice(low, min(low + size, stop))
+            height = _union(extent_y[order[group]])
+            width = _union(extent_x[order[group]])
+            yield _Group(
                 image,
-                group,
-                _union(extent_y[group]),
-                _union(extent_x[group]),
+                members[group],
+                height,
+                width,
+                rows[group, :, height],
+                columns[group, :, width],
             )
+        start = stop
 
 
 def _union(extents: Tensor) -> slice:
