@@ -14,7 +14,11 @@ try:
     from vitdense.checkpoint.load import shapes
     from vitdense.engine.cli import OneLineParser, one_line_errors
 except ImportError as error:
-    sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
+    sys.exit(
+        f'error: {error}; in the folder of the clone, `pip install '
+        'torch==2.13.0 -e .[openmmlab] -c requirements/constraints.txt` '
+        'installs all that is needed'
+    )
 
 FAMILIES = {family.family: family for family in (PVT, CvT, T2TViT)}
 

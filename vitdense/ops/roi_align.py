@@ -2,11 +2,12 @@
 
 B maps of C channels and H x W cells; N RoIs of P x Q bins.
 
-Off the CPU torchvision's operator serves where it gives the same averages,
-and the host does not wait for the device. Otherwise the host waits once in
-each call, for the RoIs, because what follows from them are sizes: how many
-samples a bin has and which cells a product reads. All that is made of the
-RoIs is then made on the host, and sent without waiting.
+Off the CPU torchvision's operator serves where it gives the same averages; on
+CUDA the host then does not wait for the device (elsewhere once, to check the
+RoIs, for lack of assertions that the device makes). Otherwise the host waits
+once in each call, for the RoIs, because what follows from them are sizes: how
+many samples a bin has and which cells a product reads. All that is made of
+the RoIs is then made on the host, and sent without waiting.
 """
 
 from types import ModuleType

@@ -28,12 +28,14 @@ def average_forward(
     pooled = maps.new_zeros(len(images), maps.size(1), y.bins, x.bins)
     kernels = kernels_for(maps)
     if kernels is not None:
-        plan = kernels.Plan(*_plan(len(maps), images, rows, columns))
+        prepared = kernels.PreparedRoIs(
+            *_prepare(len(maps), images, rows, columns)
+        )
         kernels.in_threads(
             kernels.average_forward,
             maps.contiguous().numpy(),
             pooled.numpy(),
-            plan,
+            prepared,
         )
         return pooled
     for group in _groups(maps, images, rows, columns):
@@ -61,12 +63,14 @@ def average_backward(
     rows, columns = (bin_weights(axis, sampling_ratio) for axis in (y, x))
     kernels = kernels_for(grad)
     if kernels is not None:
-        plan = kernels.Plan(*_plan(len(grad_maps), images, rows, columns))
+        prepared = kernels.PreparedRoIs(
+            *_prepare(len(grad_maps), images, rows, columns)
+        )
         kernels.in_threads(
             kernels.average_backward,
             grad_maps.numpy(),
             grad.contiguous().numpy(),
-            plan,
+            prepared,
         )
         return
     for group in _groups(grad_maps, images, rows, columns):
@@ -76,10 +80,10 @@ def average_backward(
         grad_maps[image, :, height, width] += at_rows.flatten(0, 1).mT @ bands
 
 
-def _plan(
+def _prepare(
     num_maps: int, images: Tensor, rows: Tensor, columns: Tensor
 ) -> list[npt.NDArray[np.generic]]:
-    """The fields of ``kernels.Plan``."""
+    """The fields of ``kernels.PreparedRoIs``."""
     by_image = images.argsort(stable=True)
     bounds = torch.searchsorted(images[by_image], torch.arange(num_maps + 1))
     extent = spans(columns.sum(1))
