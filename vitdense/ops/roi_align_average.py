@@ -5,7 +5,6 @@ and axes are on the host, the maps anywhere.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,11 +38,11 @@ def average_forward(
         )
         return pooled
     for group in _groups(maps, images, rows, columns):
-        image, members, height, width, at_rows, at_columns = group
+        image, members, height, width, row_weights, column_weights = group
         # (C, kP, W), as if the k RoIs' bins were one RoI's
-        bands = at_rows.flatten(0, 1) @ maps[image, :, height, width]
+        bands = row_weights.flatten(0, 1) @ maps[image, :, height, width]
         bands = bands.unflatten(1, (-1, y.bins)).transpose(0, 1)
-        pooled[members] = bands @ at_columns.mT[:, None]
+        pooled[members] = bands @ column_weights.mT[:, None]
     return pooled
 
 
@@ -74,10 +73,12 @@ def average_backward(
         )
         return
     for group in _groups(grad_maps, images, rows, columns):
-        image, members, height, width, at_rows, at_columns = group
-        bands = grad[members] @ at_columns[:, None]
+        image, members, height, width, row_weights, column_weights = group
+        bands = grad[members] @ column_weights[:, None]
         bands = bands.transpose(0, 1).flatten(1, 2)
-        grad_maps[image, :, height, width] += at_rows.flatten(0, 1).mT @ bands
+        grad_maps[image, :, height, width] += (
+            row_weights.flatten(0, 1).mT @ bands
+        )
 
 
 def _prepare(
@@ -99,25 +100,16 @@ def _prepare(
     return [field.numpy() for field in fields]
 
 
-class _Group(NamedTuple):
-    """K RoIs that share matrix products; tensors are where the maps are."""
-
-    image: int
-    members: Tensor
-    """(K,) indices of the RoIs."""
-    height: slice
-    """Rows of the map that they read."""
-    width: slice
-    rows: Tensor
-    """(K, P, rows read): their weights there."""
-    columns: Tensor
-    """(K, Q, columns read)"""
-
-
 def _groups(
     maps: Tensor, images: Tensor, rows: Tensor, columns: Tensor
-) -> Iterator[_Group]:
-    """All RoIs, by image and from top to bottom."""
+) -> Iterator[tuple[int, Tensor, slice, slice, Tensor, Tensor]]:
+    """RoIs that share matrix products, by image and from top to bottom.
+
+    Yields:
+        The image, (K,) indices of RoIs, rows and columns of the map that they
+        read, and their (K, P, rows) and (K, Q, columns) weights there.
+        Tensors are where the maps are.
+    """
     size = max(1, _CELLS_PER_PRODUCT // (maps.size(2) * maps.size(3)))
     extent_y, extent_x = (spans(axis.sum(1)) for axis in (rows, columns))
     order = extent_y[:, 0].argsort(stable=True)
@@ -134,14 +126,8 @@ def _groups(
             group = slice(low, min(low + size, stop))
             height = _union(extent_y[order[group]])
             width = _union(extent_x[order[group]])
-            yield _Group(
-                image,
-                members[group],
-                height,
-                width,
-                rows[group, :, height],
-                columns[group, :, width],
-            )
+            weights = rows[group, :, height], columns[group, :, width]
+            yield image, members[group], height, width, *weights
         start = stop
 
 
