@@ -2,16 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 try:
-    import torch
-
-    from vitdense.backbones import PVT, CvT, T2TViT
+    from vitdense.backbones.pyramid import known_backbones
     from vitdense.checkpoint import convert_checkpoint, set_pickle_trust
-    from vitdense.checkpoint.adapt import Shape
-    from vitdense.checkpoint.load import shapes
     from vitdense.engine.cli import OneLineParser, one_line_errors
 except ImportError as error:
     sys.exit(
@@ -19,17 +14,6 @@ except ImportError as error:
         'torch==2.13.0 -e .[openmmlab] -c requirements/constraints.txt` '
         'installs all that is needed'
     )
-
-FAMILIES = {family.family: family for family in (PVT, CvT, T2TViT)}
-
-
-def archs(family: str) -> Iterator[tuple[str, dict[str, Shape]]]:
-    """Yields each arch of a family, and the shapes of its tensors."""
-    build = FAMILIES[family]
-    for name in build.variants:
-        with torch.device('meta'):
-            model = build(name)
-        yield name, shapes(model.state_dict())
 
 
 def parse_args() -> argparse.Namespace:
@@ -64,7 +48,7 @@ def main() -> None:
         report = convert_checkpoint(
             args.source,
             args.destination,
-            archs,
+            known_backbones(),
             to=args.to,
             sha256=args.sha256,
         )

@@ -12,7 +12,9 @@ from vitdense import checkpoint as checkpoint
 from vitdense import compat
 
 if TYPE_CHECKING:
-    from vitdense.backbones import PVT, CvT, T2TViT
+    from vitdense.backbones.cvt import CvT
+    from vitdense.backbones.pvt import PVT
+    from vitdense.backbones.t2t import T2TViT
 
 __version__ = '0.1.0'
 __all__ = ['PVT', 'CvT', 'T2TViT']

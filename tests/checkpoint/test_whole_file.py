@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vitdense.checkpoint import convert
-from vitdense.checkpoint.source import _cached, _Transfer, cache_path
+from vitdense.checkpoint.reading.source import _cached, _Transfer, cache_path
 from vitdense.checkpoint.whole_file import whole_file
 
 URL = 'http://weights.example/model.pth'
@@ -58,7 +58,7 @@ def test_a_colleagues_cache_is_read_without_its_lock(
     def refuse(path: Path) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr('vitdense.checkpoint.source.FileLock', refuse)
+    monkeypatch.setattr('vitdense.checkpoint.reading.source.FileLock', refuse)
     assert _cached(URL, None) == download
 
 

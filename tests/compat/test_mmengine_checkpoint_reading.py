@@ -16,7 +16,8 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
 from torch import Tensor
 
-from vitdense.checkpoint import CheckpointError, safe, set_pickle_trust
+from vitdense.checkpoint import CheckpointError, set_pickle_trust
+from vitdense.checkpoint.reading import safe
 from vitdense.compat import mmengine_checkpoint_reading
 
 ROOT = Path(__file__).resolve().parents[2]

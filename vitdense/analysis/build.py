@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vitdense.analysis.specs import BackboneSpec, DetectorSpec
 
 if TYPE_CHECKING:
-    from vitdense.analysis.plain import PlainBackbone
+    from vitdense.reference.plain_backbone import PlainBackbone
 
 # Where each library registers its backbones.
 SCOPES = {
@@ -87,10 +87,9 @@ def plain_twin(spec: BackboneSpec, backbone: nn.Module) -> 'PlainBackbone':
     """
     if spec.scope != 'vitdense':
         raise ValueError('only vitdense backbones have a plain form')
-    from vitdense.analysis.plain import PlainBackbone
+    from vitdense.reference.plain_backbone import PlainBackbone
 
-    arch = spec.variant or spec.arguments['arch']
-    return PlainBackbone(backbone, arch)  # type: ignore[arg-type]
+    return PlainBackbone(backbone)  # type: ignore[arg-type]
 
 
 def draw_weights(model: nn.Module) -> None:

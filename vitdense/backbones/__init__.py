@@ -1,7 +1,13 @@
-"""The backbones, registered in ``vitdense.registry.MODELS``."""
+"""The backbones: a folder for each family, found by being here.
 
-from vitdense.backbones.cvt import CvT
-from vitdense.backbones.pvt import PVT
-from vitdense.backbones.t2t import T2TViT
+Importing this package imports every family, which registers its class in
+``vitdense.registry.MODELS``.
+"""
 
-__all__ = ['PVT', 'CvT', 'T2TViT']
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _entry in iter_modules(__path__):
+    if _entry.ispkg:
+        _family = import_module(f'{__name__}.{_entry.name}')
+        globals().update({n: getattr(_family, n) for n in _family.__all__})

@@ -1,94 +1,34 @@
 """What every backbone is: stages that make the levels of a pyramid.
 
-B images, C channels, H x W pixels or cells, N tokens.
+B images, C channels, H x W pixels or cells.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 from operator import mul
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from vitdense.backbones.arch import resolve_arch
-from vitdense.layers.recompute import recompute
-from vitdense.layers.tokens import to_map
+from vitdense.backbones.family import Family
+from vitdense.backbones.stage import Stage
+from vitdense.layers.tokens import to_tokens
 
 LARGEST_MINIMUM_PX = 4096
-
-
-class Stage(nn.Module):
-    """A patch embedding, blocks on its tokens, and a norm: one level.
-
-    Args:
-        patch_embed: Maps (B, C, H, W) to (B, N, dim) tokens and their grid,
-            and tells by ``grid(size)`` how many cells an axis has.
-        blocks: Map (tokens, grid) to tokens; ``attn.grid(size)`` of a block
-            tells how many keys an axis has.
-        norm: Applied to the tokens after the blocks.
-        dim: Channels of the level.
-        stride: Input cells, along an axis, for each cell of the level.
-    """
-
-    with_cp = False
-
-    def __init__(
-        self,
-        patch_embed: nn.Module,
-        blocks: Iterable[nn.Module],
-        norm: nn.Module,
-        dim: int,
-        stride: int,
-    ) -> None:
-        super().__init__()
-        self.patch_embed = patch_embed
-        self.blocks = nn.ModuleList(blocks)
-        self.norm = norm
-        self.dim = dim
-        self.stride = stride
-
-    def embed(self, feature_map: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """(B, C, H, W) -> (B, N, dim) tokens and their grid."""
-        tokens, hw = self.patch_embed(feature_map)
-        return tokens, hw
-
-    def run_blocks(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
-        """(B, N, dim) -> (B, N, dim); recomputed in backward if with_cp."""
-        for block in self.blocks:
-            if self.with_cp and torch.is_grad_enabled():
-                tokens = recompute(block, tokens, hw)
-            else:
-                tokens = block(tokens, hw)
-        return tokens
-
-    def forward(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) -> the level and what the next stage goes on from.
-
-        Both are (B, dim, H', W').
-        """
-        tokens, hw = self.embed(feature_map)
-        level = to_map(self.norm(self.run_blocks(tokens, hw)), hw)
-        return level, level
-
-    def grid(self, size: int) -> int:
-        """Cells along an axis of ``size``; 0 if the stage cannot run."""
-        cells: int = self.patch_embed.grid(size)  # type: ignore[operator]
-        keys = [block.attn.grid(cells) for block in self.blocks]  # type: ignore
-        return cells if min(keys, default=1) > 0 else 0
 
 
 class PyramidBackbone(BaseModule):
     """Base of the families: stages to levels, freezing, loading.
 
-    A family sets ``family`` and ``variants`` and builds its stages; the rest
-    of the contract is here, once.
+    A family's class has its record as ``family`` and builds the stages; the
+    rest of the contract is here, once.
 
     Args:
-        arch: A name from ``variants``, or a mapping with the fields of its
-            entries.
+        arch: A name from the family's table, or a mapping with the fields
+            of its entries.
         in_channels: Channels of the images.
         out_indices: Stages whose levels are output, ascending; None is all.
             Stages after the last of them are not built.
@@ -103,7 +43,8 @@ class PyramidBackbone(BaseModule):
             see ``vitdense.checkpoint``. None keeps the random weights.
 
     Attributes:
-        arch_name: Name of the arch; None for a mapping.
+        arch: The architecture, an entry of the family's table or like one.
+        arch_name: Its name; None for a mapping.
         out_channels: Channels of the levels output.
         out_strides: Their strides, in input pixels.
         min_size: Least height and width of an image, in pixels.
@@ -112,8 +53,7 @@ class PyramidBackbone(BaseModule):
         ValueError, TypeError: If an argument does not fit, naming it.
     """
 
-    family: ClassVar[str]
-    variants: ClassVar[Mapping[str, Any]]
+    family: ClassVar[Family]
 
     def __init__(
         self,
@@ -129,13 +69,16 @@ class PyramidBackbone(BaseModule):
         | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.arch_name, spec = resolve_arch(self._title, arch, self.variants)
+        self.arch_name, self.arch = resolve_arch(
+            self._title, arch, self.family.archs
+        )
         self._check_numbers(in_channels, drop_path_rate)
         if drop_path_rate is None:
-            drop_path_rate = spec.drop_path_rate
-        self.out_indices = self._check_out_indices(out_indices, len(spec.dims))
+            drop_path_rate = self.arch.drop_path_rate
+        num_stages = len(self.arch.dims)
+        self.out_indices = self._check_out_indices(out_indices, num_stages)
         built = self.out_indices[-1] + 1
-        stages = self.build_stages(spec, in_channels, drop_path_rate)
+        stages = self.build_stages(self.arch, in_channels, drop_path_rate)
         self.stages = nn.ModuleList(islice(stages, built))
         if (
             not isinstance(frozen_stages, int)
@@ -147,28 +90,29 @@ class PyramidBackbone(BaseModule):
             )
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        for stage in self._stages():
+        for stage in self._stages:
             stage.with_cp = with_cp
-        strides = list(accumulate((s.stride for s in self._stages()), mul))
+        strides = list(accumulate((s.stride for s in self._stages), mul))
         self.out_channels = tuple(
-            self._stages()[i].dim for i in self.out_indices
+            self._stages[i].dim for i in self.out_indices
         )
         self.out_strides = tuple(strides[i] for i in self.out_indices)
         self.min_size = self._find_min_size()
         self._freeze()
 
     def build_stages(
-        self, spec: Any, in_channels: int, drop_path_rate: float
+        self, arch: Any, in_channels: int, drop_path_rate: float
     ) -> Iterator[Stage]:
-        """Yields the stages of an arch, an entry of ``variants``, lazily."""
+        """Yields the stages of an arch, lazily: some are not asked for."""
         raise NotImplementedError
 
     @property
     def _title(self) -> str:
         return type(self).__name__
 
+    @property
     def _stages(self) -> list[Stage]:
-        return list(self.stages)  # type: ignore[arg-type]
+        return [cast(Stage, stage) for stage in self.stages]
 
     def _check_numbers(
         self, in_channels: int, drop_path_rate: float | None
@@ -211,9 +155,9 @@ class PyramidBackbone(BaseModule):
         """Least height and width, in pixels, that give each stage a cell."""
         for size in range(1, LARGEST_MINIMUM_PX):
             cells = size
-            for stage in self._stages():
-                cells = stage.grid(cells)
-                if cells == 0:
+            for stage in self._stages:
+                cells = stage.patch_embed.grid(cells)  # type: ignore[operator]
+                if cells < stage.min_cells:
                     break
             else:
                 return size
@@ -239,11 +183,11 @@ class PyramidBackbone(BaseModule):
                 f'{self.min_size}'
             )
         levels = []
-        carried = images
-        for index, stage in enumerate(self.stages):
-            level, carried = stage(carried)
+        tokens, hw = to_tokens(images), (height, width)
+        for index, stage in enumerate(self._stages):
+            tokens, hw = stage(tokens, hw)
             if index in self.out_indices:
-                levels.append(level)
+                levels.append(stage.level(tokens, hw))
         return tuple(levels)
 
     def init_weights(self) -> None:
@@ -273,8 +217,8 @@ class PyramidBackbone(BaseModule):
 
     def _freeze(self) -> None:
         if self.frozen_stages >= 0:
-            parts = [self._stages()[0].patch_embed]
-            parts += self._stages()[: self.frozen_stages]
+            parts = [self._stages[0].patch_embed]
+            parts += self._stages[: self.frozen_stages]
             for part in parts:
                 part.requires_grad_(False).eval()
 
@@ -287,3 +231,14 @@ class PyramidBackbone(BaseModule):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
+
+
+def known_backbones() -> list[type[PyramidBackbone]]:
+    """The classes of all families that have been imported, users' too."""
+    found: list[type[PyramidBackbone]] = []
+    left = [PyramidBackbone]
+    while left:
+        subclasses = left.pop().__subclasses__()
+        left += subclasses
+        found += [c for c in subclasses if 'family' in vars(c)]
+    return sorted(found, key=lambda c: c.family.name)

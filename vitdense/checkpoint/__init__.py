@@ -12,29 +12,24 @@ from .errors import CheckpointError
 if TYPE_CHECKING:
     from .convert import convert_checkpoint
     from .load import load_backbone
+    from .reading.safe import install, set_pickle_trust
     from .report import LoadReport
-    from .safe import install, set_pickle_trust
-    from .zoo import PUBLISHED, official_url
 
 __all__ = [
-    'PUBLISHED',
     'CheckpointError',
     'LoadReport',
     'convert_checkpoint',
     'install',
     'load_backbone',
-    'official_url',
     'set_pickle_trust',
 ]
 
 _HOMES = {
-    'PUBLISHED': 'zoo',
     'LoadReport': 'report',
     'convert_checkpoint': 'convert',
-    'install': 'safe',
+    'install': 'reading.safe',
     'load_backbone': 'load',
-    'official_url': 'zoo',
-    'set_pickle_trust': 'safe',
+    'set_pickle_trust': 'reading.safe',
 }
 
 

@@ -1,7 +1,7 @@
 """Rewrites a checkpoint under vitdense's names, or under the official ones."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,20 +11,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vitdense import __version__
+from vitdense.backbones.family import Family
+from vitdense.backbones.pyramid import PyramidBackbone
 
-from .adapt import Shape
-from .digest import TENSORS_SHA256, digest_tensors
 from .errors import CheckpointError, named
-from .layouts import LAYOUTS
-from .layouts.common import OFFICIAL, UNUSED
-from .load import Fit, check_fit, open_source
-from .recognise import recognise
+from .load import Fit, check_fit, open_source, shapes
+from .matching.common import OFFICIAL, UNUSED
+from .matching.recognise import recognise
+from .matching.rules import Layout
+from .reading.digest import TENSORS_SHA256, digest_tensors
+from .reading.source import locate
 from .report import LoadReport
-from .rules import Layout
-from .source import locate
 from .whole_file import whole_file
-
-Archs = Callable[[str], Iterable[tuple[str, Mapping[str, Shape]]]]
 
 SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 
@@ -32,7 +30,7 @@ SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 def convert_checkpoint(
     source: str,
     destination: Path,
-    archs: Archs,
+    backbones: Sequence[type[PyramidBackbone]],
     *,
     to: Literal['vitdense', 'official'] = 'vitdense',
     sha256: str | None = None,
@@ -46,8 +44,7 @@ def convert_checkpoint(
         source: A file or URL, as in ``load_backbone``.
         destination: The file to write, ``.safetensors`` or one of PyTorch's
             suffixes. It must not exist.
-        archs: Gives, for a family, the names of its archs and the shapes of
-            their tensors.
+        backbones: Classes of the families that it may be of.
         to: Whose names to write.
         sha256: Digest that the source must have.
 
@@ -64,17 +61,17 @@ def convert_checkpoint(
     if not destination.parent.is_dir():
         raise CheckpointError(f'{destination.parent} is not a directory')
     path = locate(source, sha256)
-    arch, fit = _find_arch(path, source, archs)
+    family, arch, fit = _find_arch(path, source, backbones)
     tensors = fit.plan.build(fit.found.tensors, adapt=False)
     aside = _classifier(fit)
     if to == 'official':
-        tensors = to_official(fit.plan.layout.family, tensors, aside)
+        tensors = to_official(family, tensors, aside)
     else:
         tensors.update({UNUSED + n: t for n, t in aside.items()})
     metadata = {
         'format': 'pt',
         'layout': to,
-        'family': fit.plan.layout.family,
+        'family': family.name,
         'arch': arch,
         'source': Path(source).name if Path(source).exists() else source,
         'source_layout': fit.report.layout,
@@ -86,23 +83,28 @@ def convert_checkpoint(
     return replace(fit.report, adapted=())
 
 
-def _find_arch(path: Path, source: str, archs: Archs) -> tuple[str, Fit]:
+def _find_arch(
+    path: Path, source: str, backbones: Sequence[type[PyramidBackbone]]
+) -> tuple[Family, str, Fit]:
+    """The family and arch of a file, and how it fits them."""
     found = open_source(path, source)
+    owners = {layout: b for b in backbones for layout in b.family.layouts}
     with named(source):
-        family = recognise(found.tensors).family
-    nearest: tuple[str, tuple[str, ...]] | None = None
-    for arch, model in archs(family):
+        backbone = owners[recognise(found.tensors, owners)]
+    family = backbone.family
+    misfits: dict[str, tuple[str, ...]] = {}
+    for arch in family.archs:
+        with torch.device('meta'):
+            model = shapes(backbone(arch).state_dict())
         fit = check_fit(found, source, family, model)
         if not fit.problems:
-            return arch, fit
-        if nearest is None or len(fit.problems) < len(nearest[1]):
-            nearest = arch, fit.problems
-    if nearest is None:
-        raise CheckpointError(f'{source}: family {family!r} has no arch')
+            return family, arch, fit
+        misfits[arch] = fit.problems
+    nearest = min(misfits, key=lambda arch: len(misfits[arch]))
     raise CheckpointError(
-        f'{source} fits no arch of family {family!r}; the nearest is '
-        f'{nearest[0]!r}, with {len(nearest[1])} misfits:\n  '
-        + '\n  '.join(nearest[1])
+        f'{source} fits no arch of family {family.name!r}; the nearest is '
+        f'{nearest!r}, with {len(misfits[nearest])} misfits:\n  '
+        + '\n  '.join(misfits[nearest])
     )
 
 
@@ -123,7 +125,7 @@ def _classifier(fit: Fit) -> dict[str, Tensor]:
 
 
 def to_official(
-    family: str, tensors: Mapping[str, Tensor], aside: Mapping[str, Tensor]
+    family: Family, tensors: Mapping[str, Tensor], aside: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Tensors under vitdense's names to those of the official file.
 
@@ -159,19 +161,18 @@ def to_official(
     return official | {n: t for n, t in aside.items() if n in dropped}
 
 
-def _official_layout(family: str, names: Iterable[str]) -> Layout:
+def _official_layout(family: Family, names: Iterable[str]) -> Layout:
     """The official layout that has all the names, and the least beside."""
     targets = set(names)
     fitting = [
         layout
-        for layout in LAYOUTS
-        if layout.family == family
-        and layout.unused == OFFICIAL
+        for layout in family.layouts
+        if layout.unused == OFFICIAL
         and all(layout.sources(name) for name in targets)
     ]
     if not fitting:
         raise CheckpointError(
-            f'no official layout of family {family!r} holds these tensors'
+            f'no official layout of family {family.name!r} holds these tensors'
         )
     return min(fitting, key=lambda layout: layout.count_unmet(targets))
 

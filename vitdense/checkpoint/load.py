@@ -1,38 +1,25 @@
 """The one strict loader."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from .adapt import Shape
+from vitdense.backbones.family import OFFICIAL, Family
+from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
+
 from .errors import CheckpointError, named
-from .plan import Plan, make_plan
-from .recognise import recognise
+from .matching.adapt import Shape
+from .matching.plan import Plan, make_plan
+from .matching.recognise import recognise
+from .matching.rules import Layout
+from .reading.safe import read_file
+from .reading.source import locate
+from .reading.unwrap import Unwrapped, unwrap
 from .report import LoadReport
-from .safe import read_file
-from .source import locate
-from .unwrap import Unwrapped, unwrap
-from .zoo import OFFICIAL, official_url
-
-
-class Backbone(Protocol):
-    """What the loader needs of a model."""
-
-    @property
-    def family(self) -> str:
-        """Key of its layouts: 'pvt', 'cvt' or 't2t'."""
-
-    @property
-    def arch_name(self) -> str | None:
-        """Key of its published checkpoint; None for a user's own arch."""
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Its tensors by name."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class Fit:
 
 
 def load_backbone(
-    model: Backbone,
+    model: PyramidBackbone,
     source: str,
     *,
     sha256: str | None = None,
@@ -69,8 +56,8 @@ def load_backbone(
         model: A backbone of vitdense.
         source: A file, an http(s) URL, or ``'official'`` for the published
             checkpoint of the model's arch. PyTorch and safetensors files of
-            the layouts in ``vitdense.checkpoint.layouts`` are recognised by
-            their names, also in containers and in whole detectors.
+            the layouts of the model's family are recognised by their names,
+            also in containers and in whole detectors.
         sha256: Digest that the file must have.
 
     Raises:
@@ -79,7 +66,7 @@ def load_backbone(
             ``ValueError``.
     """
     if source == OFFICIAL:
-        source = official_url(model.family, model.arch_name)
+        source = model.family.official_url(model.arch_name)
     targets = model.state_dict()
     if any(tensor.is_meta for tensor in targets.values()):
         raise CheckpointError(
@@ -119,7 +106,7 @@ def open_source(path: Path, source: str) -> Unwrapped:
 
 
 def check_fit(
-    found: Unwrapped, source: str, family: str, model: Mapping[str, Shape]
+    found: Unwrapped, source: str, family: Family, model: Mapping[str, Shape]
 ) -> Fit:
     """Match a file's tensors with a model's.
 
@@ -133,7 +120,7 @@ def check_fit(
         CheckpointError: If the layout is unknown or of another family.
     """
     with named(source):
-        layout = recognise(found.tensors, family)
+        layout = recognise(found.tensors, family.layouts, _foreign(family))
     plan = make_plan(layout, shapes(found.tensors), model)
     report = LoadReport(
         source=source,
@@ -147,6 +134,13 @@ def check_fit(
     )
     problems = (*plan.problems, *_odd_types(found.tensors, plan))
     return Fit(plan, found, report, problems)
+
+
+def _foreign(family: Family) -> Iterator[Layout]:
+    """Layouts of the other families that have been imported."""
+    for each in known_backbones():
+        if each.family is not family:
+            yield from each.family.layouts
 
 
 def _odd_types(tensors: Mapping[str, Tensor], plan: Plan) -> Iterable[str]:

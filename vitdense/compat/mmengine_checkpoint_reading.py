@@ -85,13 +85,13 @@ def load_from_http(
     Raises:
         CheckpointError: If it cannot be had, read or holds code.
     """
-    from vitdense.checkpoint.source import locate
+    from vitdense.checkpoint.reading.source import locate
 
     return _load(locate(filename), map_location)
 
 
 def _load(file: Any, map_location: Any = None) -> Any:
-    from vitdense.checkpoint.safe import read_file, read_pickle
+    from vitdense.checkpoint.reading.safe import read_file, read_pickle
 
     if hasattr(file, 'read'):
         return read_pickle(file, map_location)

@@ -3,12 +3,12 @@
 B images, N query tokens, M key tokens, C channels, h heads, H x W grid.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import add_branch
-from vitdense.layers.pooling import pool_to_grid
 from vitdense.layers.token_conv import PatchConv
 
 
@@ -27,7 +27,7 @@ def attend(
         num_heads: Heads that the channels are divided into.
         scale: Multiplies q @ k, as in PyTorch; None is head_dim ** -0.5.
     """
-    parts = _query_parts(q, num_heads)
+    parts = query_parts(q, num_heads)
     if parts == 1:
         return _attend(q, k, v, num_heads, scale)
     num_queries = q.shape[1]
@@ -53,7 +53,7 @@ def _attend(
     return out.transpose(1, 2).flatten(2)
 
 
-def _query_parts(q: Tensor, num_heads: int) -> int:
+def query_parts(q: Tensor, num_heads: int) -> int:
     """In how many parts the queries are attended to side by side.
 
     On CPU the backward kernel runs one thread for each head of each image:
@@ -66,7 +66,8 @@ def _query_parts(q: Tensor, num_heads: int) -> int:
         return 1
     threads = torch.get_num_threads()
     units = q.shape[0] * num_heads
-    return 1 if units % threads == 0 else min(threads, q.shape[1])
+    # the fewest parts that give every thread the same share
+    return min(threads // math.gcd(units, threads), q.shape[1])
 
 
 class KeepKeys(nn.Module):
@@ -75,10 +76,6 @@ class KeepKeys(nn.Module):
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, N, C)."""
         return tokens
-
-    def grid(self, size: int) -> int:
-        """Key cells along an axis of ``size`` tokens."""
-        return size
 
 
 class StridedKeys(nn.Module):
@@ -91,10 +88,14 @@ class StridedKeys(nn.Module):
         dim: Channels.
         ratio: Window's side, in tokens.
         norm_eps: Epsilon of the LayerNorm.
+
+    Attributes:
+        min_cells: Least rows and columns of a grid that has a key.
     """
 
     def __init__(self, dim: int, ratio: int, norm_eps: float) -> None:
         super().__init__()
+        self.min_cells = ratio
         self.conv = PatchConv(dim, dim, ratio)
         self.norm = nn.LayerNorm(dim, eps=norm_eps)
 
@@ -102,49 +103,17 @@ class StridedKeys(nn.Module):
         """(B, N, C) -> (B, M, C), M = (H // ratio) * (W // ratio)."""
         return self.norm(self.conv(tokens, hw))
 
-    def grid(self, size: int) -> int:
-        """Key cells along an axis of ``size`` tokens."""
-        return self.conv.grid(size)
-
-
-class PooledKeys(nn.Module):
-    """Keys from a fixed grid of averages: linear spatial reduction.
-
-    Section 3.2 of arXiv:2106.13797: adaptive average pooling, a 1 x 1
-    convolution, LayerNorm and GELU, so that cost is linear in image area.
-
-    Args:
-        dim: Channels.
-        size: Side of the pooled grid, in cells.
-        norm_eps: Epsilon of the LayerNorm.
-    """
-
-    def __init__(self, dim: int, size: int, norm_eps: float) -> None:
-        super().__init__()
-        self.size = size
-        self.conv = PatchConv(dim, dim, 1)
-        self.norm = nn.LayerNorm(dim, eps=norm_eps)
-
-    def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
-        """(B, N, C) -> (B, size * size, C)."""
-        pooled = pool_to_grid(tokens, hw, self.size)
-        return F.gelu(self.norm(self.conv(pooled, (self.size, self.size))))
-
-    def grid(self, size: int) -> int:
-        """Key cells along an axis of ``size`` tokens: they may repeat."""
-        return self.size if size else 0
-
 
 class LinearQKV(nn.Module):
     """Queries from every token, keys and values from reduced tokens.
 
     Args:
         dim: Channels.
-        reduce: Makes the key tokens: KeepKeys, StridedKeys or PooledKeys.
+        reduce: Maps (tokens, grid) to the key tokens, such as StridedKeys.
         bias: Whether the projections have a bias.
     """
 
-    def __init__(self, dim: int, reduce: nn.Module, bias: bool) -> None:
+    def __init__(self, dim: int, reduce: nn.Module, *, bias: bool) -> None:
         super().__init__()
         self.q = nn.Linear(dim, dim, bias=bias)
         self.kv = nn.Linear(dim, 2 * dim, bias=bias)
@@ -156,10 +125,6 @@ class LinearQKV(nn.Module):
         """(B, N, C) -> (B, N, C), (B, M, C), (B, M, C)."""
         k, v = self.kv(self.reduce(tokens, hw)).chunk(2, dim=-1)
         return self.q(tokens), k, v
-
-    def grid(self, size: int) -> int:
-        """Key cells along an axis of ``size`` tokens."""
-        return self.reduce.grid(size)  # type: ignore[operator]
 
 
 class Attention(nn.Module):
@@ -178,7 +143,12 @@ class Attention(nn.Module):
     """
 
     def __init__(
-        self, dim: int, num_heads: int, qkv: nn.Module, scale: float | None
+        self,
+        dim: int,
+        num_heads: int,
+        qkv: nn.Module,
+        *,
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         if dim % num_heads:
@@ -190,28 +160,7 @@ class Attention(nn.Module):
         self.qkv = qkv
         self.proj = nn.Linear(dim, dim)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        hw: tuple[int, int],
-        norm: nn.Module,
-        scale: Tensor | None,
-    ) -> Tensor:
-        """(B, N, C) -> (B, N, C), the tokens and their attention added.
-
-        Args:
-            tokens: Tokens of an H x W grid, perhaps others before them.
-            hw: Rows and columns.
-            norm: Applied to each token first.
-            scale: (B, 1, 1), multiplies the attention; None is 1.
-        """
-        return add_branch(tokens, self.branch(norm(tokens), hw), scale)
-
-    def branch(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
-        """(B, N, C) -> (B, N, C), the attention alone."""
+    def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) on an H x W grid -> (B, N, C)."""
         q, k, v = self.qkv(tokens, hw)
         return self.proj(attend(q, k, v, self.num_heads, self.scale))
-
-    def grid(self, size: int) -> int:
-        """Key cells along an axis of ``size`` tokens."""
-        return self.qkv.grid(size)  # type: ignore[operator]

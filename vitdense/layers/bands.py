@@ -1,4 +1,4 @@
-"""Wide projections computed in bands of rows.
+"""Wide projections computed in bands of rows, on CPU in eager mode.
 
 A feed-forward network widens each token four to eight times. At detection
 sizes those hidden maps are hundreds of megabytes: they leave the cache, the
@@ -7,114 +7,253 @@ row of the output needs is a row of the input and, with a 3 x 3 convolution,
 its two neighbours; so the same modules run on a few rows at a time, and the
 backward pass recomputes a band instead of keeping it.
 
-On CPU, in eager mode. Accelerators and compilers get the whole map at once.
+Nobody but the block that calls it notices: results and gradients are those of
+the modules on the whole map, and whatever was attached to them still acts.
+Modules with hooks get the whole map, as hooks expect.
 
-B images, N = H * W tokens, C channels.
+B images, H x W grid, N = H * W tokens, C channels, D hidden channels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vitdense.layers.band import Band, Plan
+from vitdense.layers.drop_path import DropPath
+from vitdense.layers.hooks import hooked
+from vitdense.layers.layer_scale import LayerScale
+
+if TYPE_CHECKING:
+    from vitdense.layers.mlp import Mlp
+
+# Values of one band: few enough to stay in the cache, many enough for matrix
+# products to reach their full rate.
+BAND_VALUES = 1 << 21
+# Hidden values of a map up to which training keeps them for the backward
+# pass: computing them again would cost more than the memory is worth.
+KEPT_VALUES = 1 << 22
 
 
-def runs_in_bands(tokens: Tensor) -> bool:
-    """Whether bands pay for these tokens: on CPU, in eager mode."""
-    return tokens.device.type == 'cpu' and not torch.compiler.is_compiling()
+class Band(NamedTuple):
+    """Rows of a result, for some images, and the rows they are made of.
+
+    Attributes:
+        images: Of the batch.
+        rows: Of the result.
+        needed: Rows of the input that those depend on.
+    """
+
+    images: slice
+    rows: slice
+    needed: slice
+
+    def inputs(self, maps: Tensor) -> Tensor:
+        """(B, H, W, C) -> the band's part of the input; a view."""
+        return maps[self.images, self.needed]
+
+    def outputs(self, maps: Tensor) -> Tensor:
+        """(B, H', W', C') -> the band's part of the result; a view."""
+        return maps[self.images, self.rows]
+
+    def crop(self, hidden: Tensor) -> Tensor:
+        """(b, rows made, W', D) -> (b, rows, W', D), a view.
+
+        What is made of all needed rows may have rows beyond the band's.
+        """
+        count = self.rows.stop - self.rows.start
+        if hidden.shape[1] == count:
+            return hidden
+        start = self.rows.start - self.needed.start
+        return hidden[:, start : start + count]
 
 
-Hidden = Callable[[Tensor, Band], Tensor]
+def divide(
+    batch: int,
+    rows: int,
+    row_values: int,
+    needed: Callable[[int, int], slice],
+) -> tuple[Band, ...]:
+    """Divides B maps into even bands of about ``BAND_VALUES`` values.
+
+    Args:
+        batch: Images.
+        rows: Of the result.
+        row_values: Values held at once for a row of the result.
+        needed: Rows of the input that rows ``top`` to ``bottom`` depend on.
+    """
+    values = rows * row_values
+    images = max(1, round(BAND_VALUES / values))
+    height = -(-rows // max(1, round(values / BAND_VALUES)))
+    return tuple(
+        Band(
+            slice(first, min(first + images, batch)),
+            slice(top, bottom),
+            needed(top, bottom),
+        )
+        for first in range(0, batch, images)
+        for top in range(0, rows, height)
+        for bottom in (min(top + height, rows),)
+    )
 
 
-class Projection(NamedTuple):
-    """The linear map from hidden channels to those of the output."""
+class Wide(NamedTuple):
+    """A projection back from hidden channels, ``hidden(x) @ weight.T + bias``.
 
-    weight: Tensor
+    Attributes:
+        hidden: Maps (tokens, grid) to hidden tokens, or to the projection's
+            own result where ``weight`` is None.
+        weight: (C, D), of a plain Linear. It is given apart because its
+            gradient needs no second run of the projection.
+        bias: (C) or None.
+    """
+
+    hidden: Callable[[Tensor, tuple[int, int]], Tensor]
+    weight: Tensor | None
     bias: Tensor | None
 
 
-def add_branch(tokens: Tensor, branch: Tensor, scale: Tensor | None) -> Tensor:
-    """``tokens + scale * branch``.
+def applicable(tensor: Tensor, *modules: nn.Module) -> bool:
+    """Whether bands pay on this device, and nobody watches the modules."""
+    return (
+        tensor.device.type == 'cpu'
+        and not torch.compiler.is_compiling()
+        and not hooked(*modules)
+    )
 
-    Args:
-        tokens: (B, N, C).
-        branch: (B, N, C).
-        scale: (B, 1, 1), of stochastic depth; None is 1.
+
+def pay(
+    tokens: Tensor, norm: nn.Module, mlp: 'Mlp', *modules: nn.Module
+) -> bool:
+    """Whether a block computes its ``mlp`` in bands.
+
+    Not where hidden maps are small and kept for the backward pass.
     """
-    if scale is None:
-        return tokens + branch
-    return torch.addcmul(tokens, branch, scale)
+    if not applicable(tokens, norm, mlp, *modules):
+        return False
+    values = tokens.shape[0] * tokens.shape[1] * mlp.hidden_dim
+    return not torch.is_grad_enabled() or values > KEPT_VALUES
 
 
-def project_bands(
-    inputs: Tensor,
-    shape: tuple[int, ...],
-    plan: Plan,
-    hidden: Hidden,
-    parameters: Sequence[nn.Parameter],
-    out: Projection,
-    residual: bool,
-    scale: Tensor | None,
+def add_mlp(
+    tokens: Tensor,
+    hw: tuple[int, int],
+    norm: nn.Module,
+    mlp: 'Mlp',
+    layer_scale: nn.Module | None = None,
+    drop_path: DropPath | None = None,
 ) -> Tensor:
-    """``out(hidden(inputs))``; if residual, scaled and added to the inputs.
+    """``tokens + drop_path(layer_scale(mlp(norm(tokens), hw)))``.
 
     The backward pass computes each band's hidden tokens again; it has no
     derivatives of its own.
 
     Args:
-        inputs: Their second dimension is the one that bands divide.
-        shape: Of the result, but for its channels.
-        plan: Bands, each with what it needs of ``inputs``.
-        hidden: Maps a band's inputs to wide hidden tokens.
-        parameters: What ``hidden`` learns.
-        out: Projection back from the hidden width.
-        residual: Whether the inputs are added.
-        scale: (B, 1, 1), of stochastic depth; None is 1, and all there is
-            without ``residual``.
+        tokens: (B, N, C), perhaps with others before those of the grid if
+            the network has no halo.
+        hw: Rows and columns.
+        norm: Applied to each token first.
+        mlp: The feed-forward network.
+        layer_scale: Applied to the network's output; None is without.
+        drop_path: Stochastic depth; None is without.
     """
-    settings = _Settings(shape, plan, hidden, residual, scale)
-    return _Banded.apply(inputs, settings, *parameters, *out)
+    layer_scale = layer_scale or nn.Identity()
+    # without a halo tokens are independent: each is a row of its own
+    height, width = hw if mlp.halo else (tokens.shape[1], 1)
+    wide = mlp.wide()
+    if wide.weight is not None and isinstance(layer_scale, LayerScale):
+        wide = wide._replace(
+            weight=layer_scale.scaled_rows(wide.weight),
+            bias=None if wide.bias is None else layer_scale(wide.bias),
+        )
+
+    def needed(top: int, bottom: int) -> slice:
+        return slice(max(top - mlp.halo, 0), min(bottom + mlp.halo, height))
+
+    def hidden(part: Tensor) -> Tensor:
+        grid = part.shape[1], width
+        made = wide.hidden(norm(part.flatten(1, 2)), grid)
+        if wide.weight is None:
+            made = layer_scale(made)
+        return made.unflatten(1, grid)
+
+    scale = drop_path.scale(tokens) if drop_path else None
+    maps = tokens.unflatten(1, (height, width))
+    bands = divide(len(tokens), height, width * mlp.hidden_dim, needed)
+    added = project(
+        maps,
+        _Computation(
+            bands,
+            hidden,
+            tuple(maps.shape),
+            residual=True,
+            scale=None if scale is None else scale.unsqueeze(1),
+        ),
+        [p for part in (norm, mlp, layer_scale) for p in part.parameters()],
+        wide.weight,
+        wide.bias,
+    )
+    return added.flatten(1, 2)
 
 
-def _project_band(
-    result: Tensor,
-    wide: Tensor,
-    out: Projection,
-    residual: Tensor | None,
-    scale: Tensor | None,
-) -> None:
-    """Fills a band: ``residual + scale * out(wide)``.
+def project_patches(
+    maps: Tensor,
+    shape: tuple[int, ...],
+    bands: tuple[Band, ...],
+    hidden: Callable[[Tensor], Tensor],
+    learned: list[nn.Parameter],
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor:
+    """``hidden(maps) @ weight.T + bias`` on another grid than the input's.
 
     Args:
-        result: (B, ..., C), filled in place.
-        wide: (B, ..., hidden).
-        out: From hidden to C channels.
-        residual: (B, ..., C) or None.
-        scale: (B, 1, 1), if there is a residual; None is 1.
+        maps: (B, H, W, C).
+        shape: (B, H', W', C'), of the result.
+        bands: What is computed at once.
+        hidden: Maps a band's inputs to (b, rows, W', D), or to the result's
+            (b, rows, W', C') where ``weight`` is None.
+        learned: What ``hidden`` learns.
+        weight: (C', D) or None.
+        bias: (C') or None.
     """
-    branch = F.linear(wide, *out)
-    if residual is None:
-        result.copy_(branch)
-    elif scale is None:
-        torch.add(residual, branch, out=result)
-    else:
-        torch.addcmul(residual, branch, scale, out=result)
+    computation = _Computation(
+        bands, hidden, shape, residual=False, scale=None
+    )
+    return project(maps, computation, learned, weight, bias)
 
 
-class _Settings(NamedTuple):
-    """What a banded computation is, beside its tensors."""
+class _Computation(NamedTuple):
+    """What is computed in bands, beside the tensors that learn.
 
+    Attributes:
+        bands: What is computed at once, in order.
+        hidden: Of a band's inputs.
+        shape: (B, H', W', C'), of the result.
+        residual: Whether the inputs are added.
+        scale: (B, 1, 1, 1), of stochastic depth; None is 1, and all there is
+            without ``residual``.
+    """
+
+    bands: tuple[Band, ...]
+    hidden: Callable[[Tensor], Tensor]
     shape: tuple[int, ...]
-    plan: Plan
-    hidden: Hidden
     residual: bool
     scale: Tensor | None
+
+
+def project(
+    maps: Tensor,
+    computation: _Computation,
+    learned: list[nn.Parameter],
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor:
+    """Runs a computation; see ``add_mlp`` and ``project_patches``."""
+    return _Banded.apply(maps, computation, weight, bias, *learned)
 
 
 class _Banded(torch.autograd.Function):
@@ -122,87 +261,131 @@ class _Banded(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, settings: _Settings, *learned: Tensor | None
+        ctx: Any,
+        maps: Tensor,
+        computation: _Computation,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        *learned: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(inputs, *learned)
-        ctx.settings = settings
+        ctx.save_for_backward(maps, weight, bias, *learned)
+        ctx.computation = computation
+        # adapters may drop values at random: the same ones when recomputed
+        ctx.random_state = torch.get_rng_state()
         enabled = torch.is_autocast_enabled('cpu')
         dtype = torch.get_autocast_dtype('cpu')
         # weights that were cast without gradients must not be found again
         ctx.autocast = partial(torch.autocast, 'cpu', dtype, enabled, False)
         if not enabled:
-            dtype = inputs.dtype
-        elif settings.residual:
-            dtype = torch.promote_types(dtype, inputs.dtype)
-        scale = settings.scale
-        out = Projection(cast(Tensor, learned[-2]), learned[-1])
-        shape = *settings.shape, len(out.weight)
-        result = inputs.new_empty(shape, dtype=dtype)
-        for band in settings.plan:
-            wide = settings.hidden(band.with_halo(inputs), band)
-            _project_band(
-                band.of(result),
-                band.crop(wide),
-                out,
-                band.of(inputs) if settings.residual else None,
-                None if scale is None else band.images(scale),
-            )
+            dtype = maps.dtype
+        elif computation.residual:
+            dtype = torch.promote_types(dtype, maps.dtype)
+        result = maps.new_empty(computation.shape, dtype=dtype)
+        scale = computation.scale
+        for band in computation.bands:
+            branch = band.crop(computation.hidden(band.inputs(maps)))
+            if weight is not None:
+                branch = F.linear(branch, weight, bias)
+            out = band.outputs(result)
+            if not computation.residual:
+                out.copy_(branch)
+            elif scale is None:
+                torch.add(band.outputs(maps), branch, out=out)
+            else:
+                factor = scale[band.images]
+                torch.addcmul(band.outputs(maps), branch, factor, out=out)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        settings: _Settings = ctx.settings
-        inputs, *learned = ctx.saved_tensors
-        parameters, weight, bias = learned[:-2], learned[-2], learned[-1]
-        # images need no gradient: what is wanted may not begin with inputs
-        needs = (ctx.needs_input_grad[0], *ctx.needs_input_grad[2:-2])
-        wanted = [i for i, need in enumerate(needs) if need]
-        sources = (inputs, *parameters)
-        # by position in sources; the last two, of the output projection
-        totals: dict[int, Tensor] = {}
+        computation: _Computation = ctx.computation
+        maps, weight, bias, *learned = ctx.saved_tensors
+        needs = ctx.needs_input_grad
+        totals: list[Tensor | None] = [None] * len(needs)
         if needs[0]:
             totals[0] = (
-                grad.to(inputs.dtype, copy=True)
-                if settings.residual
-                else torch.zeros_like(inputs)
+                grad.to(maps.dtype, copy=True)
+                if computation.residual
+                else torch.zeros_like(maps)
             )
-        for band in settings.plan:
-            part = band.with_halo(inputs).detach()
-            with torch.enable_grad(), ctx.autocast():
-                part.requires_grad_(needs[0])
-                wide = band.crop(settings.hidden(part, band))
-            # the last projection by hand: autograd would compute it again
-            grad_out = band.of(grad)
-            if settings.scale is not None:
-                grad_out = grad_out * band.images(settings.scale)
-            grad_out = grad_out.to(wide.dtype).flatten(0, -2)
-            seen = wide.detach().flatten(0, -2)
-            if ctx.needs_input_grad[-2]:
-                grad_weight = (grad_out.t() @ seen).to(weight.dtype)
-                _accumulate(totals, len(sources), grad_weight)
-            if ctx.needs_input_grad[-1]:
-                grad_bias = grad_out.sum(0, dtype=bias.dtype)
-                _accumulate(totals, len(sources) + 1, grad_bias)
-            if not wanted:
-                continue
-            band_grads = torch.autograd.grad(
-                wide,
-                [part if i == 0 else sources[i] for i in wanted],
-                (grad_out @ weight.to(wide.dtype)).view_as(wide),
-            )
-            for i, value in zip(wanted, band_grads, strict=True):
-                if i == 0:
-                    band.with_halo(totals[0]).add_(value)
+        # places of what a band's hidden tokens are differentiated by
+        wanted = [
+            i for i, need in enumerate(needs) if need and i not in (2, 3)
+        ]
+        with torch.random.fork_rng(devices=()):
+            torch.set_rng_state(ctx.random_state)
+            for band in computation.bands:
+                part = band.inputs(maps).detach().requires_grad_(needs[0])
+                with torch.enable_grad(), ctx.autocast():
+                    hidden = computation.hidden(part)
+                grad_out = band.outputs(grad)
+                if computation.scale is not None:
+                    grad_out = grad_out * computation.scale[band.images]
+                grad_out = grad_out.to(hidden.dtype)
+                # by hand: slicing inside the graph would copy it all again
+                grad_hidden = torch.empty_like(hidden)
+                _blank_surplus(grad_hidden, band)
+                target = band.crop(grad_hidden)
+                if weight is None:
+                    target.copy_(grad_out)
                 else:
-                    _accumulate(totals, i, value)
-        grads = [totals.get(i) for i in range(len(sources) + 2)]
-        return grads[0], None, *grads[1:]
+                    own = band.crop(hidden.detach())
+                    _through_projection(
+                        grad_out, own, weight, bias, needs, totals, target
+                    )
+                if not hidden.requires_grad:
+                    continue
+                sources = [part if i == 0 else learned[i - 4] for i in wanted]
+                grads = torch.autograd.grad(
+                    hidden, sources, grad_hidden, allow_unused=True
+                )
+                for place, value in zip(wanted, grads, strict=True):
+                    if place == 0 and value is not None:
+                        band.inputs(totals[0]).add_(value)  # type: ignore[arg-type]
+                    else:
+                        _accumulate(totals, place, value)
+        return tuple(totals)
 
 
-def _accumulate(totals: dict[int, Tensor], key: int, value: Tensor) -> None:
+def _blank_surplus(grad: Tensor, band: Band) -> None:
+    """Zeroes the rows of a hidden map's gradient beyond the band's."""
+    surplus = grad.shape[1] - (band.rows.stop - band.rows.start)
+    if surplus:
+        above = band.rows.start - band.needed.start
+        grad[:, :above].zero_()
+        grad[:, grad.shape[1] - surplus + above :].zero_()
+
+
+def _through_projection(
+    grad: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    needs: tuple[bool, ...],
+    totals: list[Tensor | None],
+    grad_hidden: Tensor,
+) -> None:
+    """Fills the gradient of ``hidden``; adds those of weight and bias.
+
+    By hand, since autograd would first compute the projection again.
+    """
+    rows = grad.flatten(0, -2)
+    if needs[2]:
+        grad_weight = (rows.t() @ hidden.flatten(0, -2)).to(weight.dtype)
+        _accumulate(totals, 2, grad_weight)
+    if bias is not None and needs[3]:
+        _accumulate(totals, 3, rows.sum(0, dtype=bias.dtype))
+    out = grad_hidden.view(-1, grad_hidden.shape[-1])
+    torch.mm(rows, weight.to(hidden.dtype), out=out)
+
+
+def _accumulate(
+    totals: list[Tensor | None], place: int, value: Tensor | None
+) -> None:
     """Adds in place; often there is one band, whose value is the total."""
-    if key in totals:
-        totals[key] += value
-    else:
-        totals[key] = value
+    total = totals[place]
+    if total is None:
+        totals[place] = value
+    elif value is not None:
+        total += value

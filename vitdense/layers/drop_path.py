@@ -7,7 +7,7 @@ class DropPath(nn.Module):
     """Drops a residual branch for whole samples while training.
 
     Kept samples are scaled by ``1 / (1 - rate)``, so that the expectation
-    stays: ``scale`` gives what to multiply the branch with.
+    stays.
 
     Args:
         rate: Share of samples whose branch is dropped, in [0, 1).
@@ -21,6 +21,11 @@ class DropPath(nn.Module):
         if not 0 <= rate < 1:
             raise ValueError(f'drop path rate {rate!r} is not in [0, 1)')
         self.rate = rate
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        scale = self.scale(branch)
+        return branch if scale is None else branch * scale
 
     def scale(self, tokens: Tensor) -> Tensor | None:
         """(B, N, C) -> (B, 1, 1), what to multiply the branch with.

@@ -1,12 +1,11 @@
 """Patch embeddings: a strided convolution and a LayerNorm.
 
-B images, C channels, H x W grid, N tokens of the patches.
+B images, C channels, H x W grid, N = H * W tokens; primes mark the result's.
 """
 
 from torch import Tensor, nn
 
 from vitdense.layers.token_conv import TokenConv
-from vitdense.layers.tokens import to_tokens
 
 
 class PatchEmbed(nn.Module):
@@ -22,11 +21,12 @@ class PatchEmbed(nn.Module):
         self.proj = conv
         self.norm = nn.LayerNorm(conv.out_channels, eps=norm_eps)
 
-    def forward(self, feature_map: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """(B, C, H, W) -> (B, N, dim) and the grid's rows and columns."""
-        height, width = feature_map.shape[2:]
-        patches = self.proj(to_tokens(feature_map), (height, width))
-        return self.norm(patches), (self.grid(height), self.grid(width))
+    def forward(
+        self, tokens: Tensor, hw: tuple[int, int]
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """(B, N, C) on an H x W grid -> (B, N', C') and its H' x W' grid."""
+        patches = self.norm(self.proj(tokens, hw))
+        return patches, (self.grid(hw[0]), self.grid(hw[1]))
 
     def grid(self, size: int) -> int:
         """Cells along an axis of ``size`` pixels or cells of its input."""

@@ -8,6 +8,7 @@ convolutions and BatchNorms are 6 to 25 times slower.
 B images, C channels, H x W grid, N = H * W tokens.
 """
 
+import torch
 from torch import Tensor
 
 
@@ -19,3 +20,9 @@ def to_map(tokens: Tensor, hw: tuple[int, int]) -> Tensor:
 def to_tokens(feature_map: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, N, C); no copy where the map is channels-last."""
     return feature_map.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
+
+
+def prepend(prefix: Tensor, tokens: Tensor) -> Tensor:
+    """(1, P, C), (B, N, C) -> (B, P + N, C), the same prefix in each image."""
+    prefix = prefix.expand(len(tokens), -1, -1).to(tokens.dtype)
+    return torch.cat((prefix, tokens), 1)

@@ -1,0 +1,1 @@
+"""Matching: which tensor of a file is which of the model."""

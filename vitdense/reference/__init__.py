@@ -1,0 +1,1 @@
+"""What the plain forms of the families share."""
