@@ -353,13 +353,24 @@ class BackboneContract:
         )
 
     @pytest.mark.usefixtures('nothing_compiled')
-    def test_compile_without_graph_breaks(self) -> None:
+    @pytest.mark.parametrize(
+        'sizes',
+        [
+            ((64, 96), (65, 97), (64, 64)),
+            # A square comes first: its sides are one symbol, so that other
+            # images need a second graph.
+            pytest.param(((64, 64), (65, 97)), marks=pytest.mark.slow),
+        ],
+    )
+    def test_compile_without_graph_breaks(
+        self, sizes: tuple[tuple[int, int], ...]
+    ) -> None:
         model = self.build().eval()
         compiled = torch.compile(
             model, fullgraph=True, dynamic=True, backend='eager'
         )
         with torch.no_grad():
-            for hw in ((64, 64), (65, 97)):
+            for hw in sizes:
                 batch = images(*hw)
                 for one, other in zip(
                     compiled(batch), model(batch), strict=True
@@ -367,12 +378,19 @@ class BackboneContract:
                     torch.testing.assert_close(
                         one, other, rtol=1e-4, atol=1e-5
                     )
+        assert torch._dynamo.utils.counters['stats']['unique_graphs'] <= 2
 
+    # Tracing the backward pass at symbolic sizes takes half a minute.
     @pytest.mark.usefixtures('nothing_compiled')
-    def test_compiled_training_without_graph_breaks(self) -> None:
+    @pytest.mark.parametrize(
+        'dynamic', [False, pytest.param(True, marks=pytest.mark.slow)]
+    )
+    def test_compiled_training_without_graph_breaks(
+        self, dynamic: bool
+    ) -> None:
         model = self.build(drop_path_rate=0.0, with_cp=True).train()
         compiled = torch.compile(
-            model, fullgraph=True, dynamic=True, backend='aot_eager'
+            model, fullgraph=True, dynamic=dynamic, backend='aot_eager'
         )
         batch = images(64, 96)
         grads = []
