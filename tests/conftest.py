@@ -1,11 +1,12 @@
 """Fixtures shared by all tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from golden import official_state_dict
 
 import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
 
@@ -14,17 +15,37 @@ SHARED = Path(__file__).resolve().parents[2] / 'shared'
 
 @pytest.fixture(scope='session')
 def shared() -> Path:
-    """Folder of real data and golden outputs that lies beside a checkout.
+    """Folder of real pictures that lies beside a checkout.
 
     Absent on a user's machine, where its tests are skipped; in CI its
     absence is a failure, so that no check is ever skipped unseen.
     """
     if not SHARED.is_dir():
-        message = f'real data and golden outputs are not at {SHARED}'
+        message = f'real pictures are not at {SHARED}'
         if os.environ.get('CI'):
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+@pytest.fixture(scope='session')
+def official_file(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Path]:
+    """Gives the path of an official checkpoint, such as 'pvt_tiny'.
+
+    It holds the documented weights (see ``tests/data/README.md``) and is
+    written when it is first asked for.
+    """
+    folder = tmp_path_factory.mktemp('official')
+
+    def path(name: str) -> Path:
+        file = folder / f'{name}.pth'
+        if not file.exists():
+            torch.save(official_state_dict(name), file)
+        return file
+
+    return path
 
 
 @pytest.fixture

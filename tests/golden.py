@@ -1,17 +1,21 @@
 """Weights, inputs and outputs of the golden files.
 
-The recipe is in ``../shared/reference/README.md``: a tensor of an official
-state dict is drawn from a generator that is seeded with its own name.
+The recipe is in ``tests/data/README.md``: a tensor of an official state dict
+is drawn from a generator that is seeded with its own name.
 """
 
 import json
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+DATA = Path(__file__).resolve().parent / 'data'
 
 
 def draw(name: str, shape: Sequence[int]) -> Tensor:
@@ -33,16 +37,27 @@ def draw(name: str, shape: Sequence[int]) -> Tensor:
     return torch.from_numpy(np.asarray(x, dtype=np.float32))
 
 
-def official_shapes(shared: Path, name: str) -> dict[str, list[int]]:
+def official_shapes(name: str) -> dict[str, list[int]]:
     """Names and shapes of an official state dict, such as 'pvt_tiny'."""
-    path = shared / 'reference' / 'state_dicts' / f'{name}.json'
-    return json.loads(path.read_text())
+    path = DATA / 'state_dicts' / f'{name}.json'
+    shapes: dict[str, list[int]] = json.loads(path.read_text())
+    return shapes
 
 
-def official_state_dict(shared: Path, name: str) -> dict[str, Tensor]:
-    """An official state dict with the documented weights."""
-    shapes = official_shapes(shared, name)
+# Drawing up to 28 million numbers takes a second; tests of a file ask for
+# the same weights one after the other.
+@lru_cache(maxsize=2)
+def _drawn(name: str) -> dict[str, Tensor]:
+    shapes = official_shapes(name)
     return {key: draw(key, shape) for key, shape in shapes.items()}
+
+
+def official_state_dict(name: str) -> dict[str, Tensor]:
+    """An official state dict with the documented weights.
+
+    The dictionary is the caller's own; its tensors are not to be written to.
+    """
+    return dict(_drawn(name))
 
 
 def golden_images(hw: tuple[int, int]) -> Tensor:
@@ -51,17 +66,23 @@ def golden_images(hw: tuple[int, int]) -> Tensor:
     return torch.from_numpy(x.astype(np.float32))
 
 
-def assert_golden(levels: Sequence[Tensor], shared: Path, name: str) -> None:
+def golden_arrays(name: str) -> dict[str, Any]:
+    """The NumPy arrays of a golden file, by name."""
+    with np.load(DATA / 'golden' / f'{name}.npz') as arrays:
+        return dict(arrays)
+
+
+def assert_golden(levels: Sequence[Tensor], name: str) -> None:
     """Holds levels against a golden file, to 1e-5 of each level's spread."""
-    path = shared / 'reference' / 'golden' / f'{name}.npz'
-    with np.load(path) as golden:
-        for i, level in enumerate(x.detach() for x in levels):
-            assert tuple(level.shape) == tuple(golden[f'stage{i}_shape'])
-            c, y, x = golden[f'stage{i}_step']
-            sampled = level.numpy()[0, ::c, ::y, ::x]
-            spread = golden[f'stage{i}_std']
-            error = np.abs(sampled - golden[f'stage{i}']).max() / spread
-            assert error < 1e-5, f'{name}, level {i}: {error:.1e}'
-            mean, std = (float(level.mean()), float(level.std()))
-            assert abs(mean - golden[f'stage{i}_mean']) < 1e-5 * spread
-            assert abs(std / spread - 1) < 1e-5
+    golden = golden_arrays(name)
+    assert f'stage{len(levels)}' not in golden  # not one was left out
+    for i, level in enumerate(level.detach() for level in levels):
+        assert tuple(level.shape) == tuple(golden[f'stage{i}_shape'])
+        c, y, x = golden[f'stage{i}_step']
+        sampled = level.numpy()[0, ::c, ::y, ::x]
+        spread = golden[f'stage{i}_std']
+        error = np.abs(sampled - golden[f'stage{i}']).max() / spread
+        assert error < 1e-5, f'{name}, level {i}: {error:.1e}'
+        mean, std = (float(level.mean()), float(level.std()))
+        assert abs(mean - golden[f'stage{i}_mean']) < 1e-5 * spread
+        assert abs(std / spread - 1) < 1e-5

@@ -1,4 +1,4 @@
-"""The official files of the shared state dicts, and the archs they fill."""
+"""The official files in ``tests/data``, and the archs that they fill."""
 
 from functools import cache
 

@@ -37,8 +37,8 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_there_and_back(shared: Path, tmp_path: Path, name: str) -> None:
-    weights = official_state_dict(shared, name)
+def test_there_and_back(tmp_path: Path, name: str) -> None:
+    weights = official_state_dict(name)
     source, own = tmp_path / 'official.pth', tmp_path / 'own.safetensors'
     torch.save(weights, source)
     family, arch = OFFICIAL[name]
@@ -58,11 +58,9 @@ def test_there_and_back(shared: Path, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize('name', ['pvt_v2_b0', 't2t_vit_7'])
-def test_converted_file_loads_the_same(
-    shared: Path, tmp_path: Path, name: str
-) -> None:
+def test_converted_file_loads_the_same(tmp_path: Path, name: str) -> None:
     source, own = tmp_path / 'official.pth', tmp_path / 'own.pth'
-    torch.save(official_state_dict(shared, name), source)
+    torch.save(official_state_dict(name), source)
     convert_checkpoint(str(source), own, archs)
     family, arch = OFFICIAL[name]
     one, other = build(family, arch=arch), build(family, arch=arch)
@@ -75,9 +73,7 @@ def test_converted_file_loads_the_same(
             assert torch.equal(tensor, other.state_dict()[target])
 
 
-def test_without_classifier_the_class_slot_is_zero(
-    shared: Path, tmp_path: Path
-) -> None:
+def test_without_classifier_the_class_slot_is_zero(tmp_path: Path) -> None:
     model = build('pvt', arch='tiny')
     source, back = tmp_path / 'own.safetensors', tmp_path / 'back.pth'
     save_file(model.state_dict(), source)
@@ -103,9 +99,9 @@ def test_damaged_converted_file_is_refused(tmp_path: Path) -> None:
         load_backbone(model, str(own))
 
 
-def test_kept_classifier_must_be_whole(shared: Path, tmp_path: Path) -> None:
+def test_kept_classifier_must_be_whole(tmp_path: Path) -> None:
     source, own = tmp_path / 'x.pth', tmp_path / 'own.safetensors'
-    torch.save(official_state_dict(shared, 'pvt_tiny'), source)
+    torch.save(official_state_dict('pvt_tiny'), source)
     convert_checkpoint(str(source), own, archs)
     tensors = load_file(own)
     assert tensors.pop('unused.pos_embed4').shape == (1, 1, 512)
@@ -114,10 +110,8 @@ def test_kept_classifier_must_be_whole(shared: Path, tmp_path: Path) -> None:
         load_backbone(build('pvt', arch='tiny'), str(own))
 
 
-def test_positions_are_written_as_they_are(
-    shared: Path, tmp_path: Path
-) -> None:
-    weights = official_state_dict(shared, 't2t_vit_7')
+def test_positions_are_written_as_they_are(tmp_path: Path) -> None:
+    weights = official_state_dict('t2t_vit_7')
     weights['pos_embed'] = torch.randn(1, 1 + 24 * 24, 256)
     source, own = tmp_path / 'x.pth', tmp_path / 'own.safetensors'
     torch.save(weights, source)
@@ -127,9 +121,9 @@ def test_positions_are_written_as_they_are(
     assert report.adapted == ()
 
 
-def test_refusals(shared: Path, tmp_path: Path) -> None:
+def test_refusals(tmp_path: Path) -> None:
     source = tmp_path / 'x.pth'
-    weights = official_state_dict(shared, 'pvt_v2_b0')
+    weights = official_state_dict('pvt_v2_b0')
     torch.save(weights, source)
 
     def refuse(destination: Path, told: str) -> None:
@@ -146,13 +140,12 @@ def test_refusals(shared: Path, tmp_path: Path) -> None:
 
 
 def test_command_line(
-    shared: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     source, own = tmp_path / 'x.pth', tmp_path / 'own.safetensors'
-    torch.save(official_state_dict(shared, 'pvt_v2_b0'), source)
+    torch.save(official_state_dict('pvt_v2_b0'), source)
     monkeypatch.setattr(sys, 'argv', ['convert', str(source), str(own)])
     runpy.run_path(str(TOOL), run_name='__main__')
     told = capsys.readouterr().out

@@ -49,22 +49,22 @@ def randomised(model: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize('name', GOLDEN)
 @torch.no_grad()
-def test_golden(shared: Path, tmp_path: Path, name: str) -> None:
+def test_golden(tmp_path: Path, name: str) -> None:
     family, arch = OFFICIAL[name]
     path = tmp_path / 'weights.pth'
-    torch.save(official_state_dict(shared, name), path)
+    torch.save(official_state_dict(name), path)
     model = build(family, arch=arch).eval()
     load_backbone(model, str(path))
     for height, width in GOLDEN[name]:
         levels = model(golden_images((height, width)))
-        assert_golden(levels, shared, f'{name}_{height}x{width}')
+        assert_golden(levels, f'{name}_{height}x{width}')
 
 
 @pytest.mark.parametrize('name', ['t2t_vit_7', 't2t_vit_t_14'])
 @torch.no_grad()
-def test_golden_t2t(shared: Path, tmp_path: Path, name: str) -> None:
+def test_golden_t2t(tmp_path: Path, name: str) -> None:
     """As it is published: averaged weights beside others, wrapped."""
-    weights = official_state_dict(shared, name)
+    weights = official_state_dict(name)
     content = {
         'arch': name,
         'args': argparse.Namespace(lr=1e-3),
@@ -87,7 +87,7 @@ def test_golden_t2t(shared: Path, tmp_path: Path, name: str) -> None:
         levels.append(level)
     # stride 16 is there before and after the final norm
     levels.insert(2, carried)
-    assert_golden(levels, shared, f'{name}_224x224')
+    assert_golden(levels, f'{name}_224x224')
 
 
 def test_one_log_line(tmp_path: Path) -> None:

@@ -69,12 +69,12 @@ def test_no_public_file_says_why(
 
 
 def test_init_cfg_resolves_official(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     path = cache_path(official_url('pvt', 'v2-b0'))
     path.parent.mkdir(parents=True)
-    weights = official_state_dict(shared, 'pvt_v2_b0')
+    weights = official_state_dict('pvt_v2_b0')
     torch.save(weights, path)
     config = {'type': 'Pretrained', 'checkpoint': 'official'}
     model = PVT('v2-b0', init_cfg=config)

@@ -1,11 +1,10 @@
 """Fixtures of the operator tests."""
 
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from golden import golden_arrays
 
 from vitdense.ops import backend as backends
 
@@ -37,7 +36,7 @@ def backend(
 
 
 @pytest.fixture(scope='session')
-def golden(shared: Path) -> dict[str, torch.Tensor]:
+def golden() -> dict[str, torch.Tensor]:
     """Inputs and outputs of the compiled mmcv 2.3.6."""
-    arrays = np.load(shared / 'reference/golden/mmcv_ops.npz')
-    return {name: torch.from_numpy(arrays[name]) for name in arrays}
+    arrays = golden_arrays('mmcv_ops')
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -57,7 +57,6 @@ GOLDEN = [
 
 @pytest.mark.parametrize(('family', 'arch', 'weights', 'hw'), GOLDEN)
 def test_golden(
-    shared: Path,
     tmp_path: Path,
     family: str,
     arch: str,
@@ -65,12 +64,12 @@ def test_golden(
     hw: tuple[int, int],
 ) -> None:
     path = tmp_path / f'{weights}.pth'
-    torch.save(official_state_dict(shared, weights), path)
+    torch.save(official_state_dict(weights), path)
     backbone = MODELS.build(dict(type=f'vitdense.{family}', arch=arch))
     load_backbone(backbone, str(path))
     with torch.no_grad():
         levels = PlainBackbone(backbone, arch)(golden_images(hw))
-    assert_golden(levels, shared, f'{weights}_{hw[0]}x{hw[1]}')
+    assert_golden(levels, f'{weights}_{hw[0]}x{hw[1]}')
 
 
 @pytest.mark.parametrize('name', sorted(TINY))

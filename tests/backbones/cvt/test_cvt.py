@@ -1,12 +1,13 @@
 """CvT: contract, golden outputs, parameter counts, sizes, parity."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from contract import BackboneContract, images
-from golden import assert_golden, draw, golden_images, official_state_dict
+from golden import assert_golden, draw, golden_images
 from torch import Tensor, nn
 from transformers import CvtConfig, CvtModel
 
@@ -28,19 +29,24 @@ class TestCvT(BackboneContract):
     kernels = ((7, 4, 2), (3, 2, 1), (3, 2, 1))
 
 
-@pytest.mark.parametrize('hw', [(224, 224), (100, 132)])
-@pytest.mark.parametrize('train', [False, True])
-def test_golden(
-    shared: Path, tmp_path: Path, hw: tuple[int, int], train: bool
-) -> None:
-    path = tmp_path / 'cvt_13.pth'
-    torch.save(official_state_dict(shared, 'cvt_13'), path)
-    config = {'type': 'Pretrained', 'checkpoint': str(path)}
+@pytest.fixture(scope='module')
+def official(official_file: Callable[[str], Path]) -> CvT:
+    """CvT-13 with the documented weights."""
+    config = {
+        'type': 'Pretrained',
+        'checkpoint': str(official_file('cvt_13')),
+    }
     model = CvT('13', drop_path_rate=0.0, norm_eval=True, init_cfg=config)
     model.init_weights()
+    return model
+
+
+@pytest.mark.parametrize('hw', [(224, 224), (100, 132)])
+@pytest.mark.parametrize('train', [False, True])
+def test_golden(official: CvT, hw: tuple[int, int], train: bool) -> None:
     with torch.set_grad_enabled(train):
-        levels = model.train(train)(golden_images(hw))
-    assert_golden(levels, shared, f'cvt_13_{hw[0]}x{hw[1]}')
+        levels = official.train(train)(golden_images(hw))
+    assert_golden(levels, f'cvt_13_{hw[0]}x{hw[1]}')
 
 
 # Classifiers in millions, by running the official code

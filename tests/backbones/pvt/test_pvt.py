@@ -1,11 +1,12 @@
 """PVT: contract, golden outputs, parameter counts, sizes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from contract import BackboneContract, images
-from golden import assert_golden, golden_images, official_state_dict
+from golden import assert_golden, golden_images
 
 from vitdense.backbones.pvt import PVT
 from vitdense.backbones.pvt.archs import ARCHS
@@ -36,33 +37,46 @@ class TestPVTv2Linear(TestPVTv2):
     arch = {'design': 'v2-li', **SMALL}  # noqa: RUF012
 
 
+OFFICIAL = {
+    'pvt_tiny': 'tiny',
+    'pvt_v2_b0': 'v2-b0',
+    'pvt_v2_b2_li': 'v2-b2-li',
+}
+
+
+@pytest.fixture(scope='module')
+def official(
+    request: pytest.FixtureRequest, official_file: Callable[[str], Path]
+) -> PVT:
+    """The arch of an official file, with the documented weights."""
+    config = {
+        'type': 'Pretrained',
+        'checkpoint': str(official_file(request.param)),
+    }
+    model = PVT(OFFICIAL[request.param], drop_path_rate=0.0, init_cfg=config)
+    model.init_weights()
+    return model
+
+
 @pytest.mark.parametrize(
-    ('weights', 'arch', 'hw'),
+    ('official', 'golden'),
     [
-        ('pvt_tiny', 'tiny', (224, 224)),
-        ('pvt_tiny', 'tiny', (96, 128)),
-        ('pvt_v2_b0', 'v2-b0', (96, 128)),
-        ('pvt_v2_b0', 'v2-b0', (97, 131)),
-        ('pvt_v2_b2_li', 'v2-b2-li', (256, 320)),
+        ('pvt_tiny', 'pvt_tiny_224x224'),
+        ('pvt_tiny', 'pvt_tiny_96x128'),
+        ('pvt_v2_b0', 'pvt_v2_b0_96x128'),
+        ('pvt_v2_b0', 'pvt_v2_b0_97x131'),
+        ('pvt_v2_b2_li', 'pvt_v2_b2_li_256x320'),
     ],
+    indirect=['official'],
 )
 @pytest.mark.parametrize('train', [False, True])
-def test_golden(
-    shared: Path,
-    tmp_path: Path,
-    weights: str,
-    arch: str,
-    hw: tuple[int, int],
-    train: bool,
-) -> None:
-    path = tmp_path / f'{weights}.pth'
-    torch.save(official_state_dict(shared, weights), path)
-    config = {'type': 'Pretrained', 'checkpoint': str(path)}
-    model = PVT(arch, drop_path_rate=0.0, init_cfg=config)
-    model.init_weights()
+def test_golden(official: PVT, golden: str, train: bool) -> None:
+    height, width = golden.rpartition('_')[2].split('x')
     with torch.set_grad_enabled(train):
-        levels = model.train(train)(golden_images(hw))
-    assert_golden(levels, shared, f'{weights}_{hw[0]}x{hw[1]}')
+        levels = official.train(train)(
+            golden_images((int(height), int(width)))
+        )
+    assert_golden(levels, golden)
 
 
 # Detection backbones in millions, by running the official code

@@ -1,12 +1,13 @@
 """T2T-ViT: contract, golden outputs, parameter counts, sizes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from contract import BackboneContract, images
-from golden import assert_golden, golden_images, official_state_dict
+from golden import assert_golden, golden_images
 from torch import Tensor
 
 from vitdense.backbones.pvt import PVT
@@ -46,26 +47,33 @@ class TestPyramid(TestPerformer):
     }
 
 
-@pytest.mark.parametrize('arch', ['7', 't-14'])
-@pytest.mark.parametrize('train', [False, True])
-def test_golden(shared: Path, tmp_path: Path, arch: str, train: bool) -> None:
-    weights = f't2t_vit_{arch.replace("-", "_")}'
-    path = tmp_path / f'{weights}.pth'
-    torch.save(official_state_dict(shared, weights), path)
-    config = {'type': 'Pretrained', 'checkpoint': str(path)}
-    model = T2TViT(arch, drop_path_rate=0.0, init_cfg=config)
+OFFICIAL = {'t2t_vit_7': '7', 't2t_vit_t_14': 't-14'}
+
+
+@pytest.fixture(scope='module', params=OFFICIAL)
+def official(
+    request: pytest.FixtureRequest, official_file: Callable[[str], Path]
+) -> tuple[T2TViT, str]:
+    """An arch with the documented weights, and the name of its file."""
+    name = request.param
+    config = {'type': 'Pretrained', 'checkpoint': str(official_file(name))}
+    model = T2TViT(OFFICIAL[name], drop_path_rate=0.0, init_cfg=config)
     model.init_weights()
+    return model, name
+
+
+@pytest.mark.parametrize('train', [False, True])
+def test_golden(official: tuple[T2TViT, str], train: bool) -> None:
+    model, name = official
     carried: list[Tensor] = []
-    model.stages[2].register_forward_hook(
+    hook = model.stages[2].register_forward_hook(
         lambda module, args, output: carried.append(to_map(*output))
     )
-    with torch.set_grad_enabled(train):
+    with hook, torch.set_grad_enabled(train):
         levels = model.train(train)(golden_images((224, 224)))
     before_norm = carried[0]
     assert_golden(
-        (levels[0], levels[1], before_norm, levels[2]),
-        shared,
-        f'{weights}_224x224',
+        (levels[0], levels[1], before_norm, levels[2]), f'{name}_224x224'
     )
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from golden import official_shapes
@@ -17,8 +16,8 @@ Tensors = dict[str, Tensor]
 Damage = Callable[[Tensors, str], Iterator[str]]
 
 
-def tensors_of(shared: Path, name: str) -> Tensors:
-    shapes = official_shapes(shared, name)
+def tensors_of(name: str) -> Tensors:
+    shapes = official_shapes(name)
     return {key: blank(key, tuple(shape)) for key, shape in shapes.items()}
 
 
@@ -29,8 +28,8 @@ def fit(name: str, tensors: Tensors) -> Fit:
 
 
 @pytest.mark.parametrize('name', OFFICIAL)
-def test_official_file_fits(shared: Path, name: str) -> None:
-    result = fit(name, tensors_of(shared, name))
+def test_official_file_fits(name: str) -> None:
+    result = fit(name, tensors_of(name))
     assert result.problems == ()
     assert result.report.layout.startswith('official')
     assert not result.report.adapted
@@ -87,9 +86,9 @@ DAMAGES = (rename, drop, add, widen, lengthen, nest)
 
 
 def check_damages(
-    shared: Path, name: str, keys: Iterable[str], damages: Sequence[Damage]
+    name: str, keys: Iterable[str], damages: Sequence[Damage]
 ) -> None:
-    whole = tensors_of(shared, name)
+    whole = tensors_of(name)
     for key in keys:
         for damage in damages:
             tensors = dict(whole)
@@ -106,37 +105,37 @@ def digits(key: str) -> str:
 
 
 @pytest.mark.parametrize('name', OFFICIAL)
-def test_damaged_file_is_refused(shared: Path, name: str) -> None:
+def test_damaged_file_is_refused(name: str) -> None:
     """A tensor of each kind, in a stage and block that varies by file."""
-    keys = sorted(official_shapes(shared, name), key=digits)
+    keys = sorted(official_shapes(name), key=digits)
     shift = list(OFFICIAL).index(name)
     kinds = {re.sub(r'\d+', '#', k): k for k in keys[shift:] + keys[:shift]}
-    check_damages(shared, name, kinds.values(), DAMAGES[:4])
+    check_damages(name, kinds.values(), DAMAGES[:4])
 
 
 @pytest.mark.parametrize('name', ['pvt_tiny', 'pvt_v2_b0', 't2t_vit_7'])
-def test_any_damage_of_small_file_is_refused(shared: Path, name: str) -> None:
+def test_any_damage_of_small_file_is_refused(name: str) -> None:
     """Every tensor but those of further blocks of a stage."""
     first = [
         key
-        for key in official_shapes(shared, name)
+        for key in official_shapes(name)
         if not re.search(r'blocks?\d?\.(\d+\.)?[1-9]', key)
     ]
-    check_damages(shared, name, first, DAMAGES)
+    check_damages(name, first, DAMAGES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', OFFICIAL)
-def test_any_damage_of_any_file_is_refused(shared: Path, name: str) -> None:
-    check_damages(shared, name, official_shapes(shared, name), DAMAGES)
+def test_any_damage_of_any_file_is_refused(name: str) -> None:
+    check_damages(name, official_shapes(name), DAMAGES)
 
 
-def test_file_of_another_arch_lists_all(shared: Path) -> None:
-    tensors = tensors_of(shared, 'pvt_small')
+def test_file_of_another_arch_lists_all() -> None:
+    tensors = tensors_of('pvt_small')
     found = Unwrapped(tensors)
     result = check_fit(found, 'x', 'pvt', model_shapes('pvt', 'tiny'))
     text = '\n'.join(result.problems)
-    surplus = set(tensors) - set(tensors_of(shared, 'pvt_tiny'))
+    surplus = set(tensors) - set(tensors_of('pvt_tiny'))
     assert surplus
     assert all(f'unexpected: {key} ' in text for key in surplus)
     assert len(result.problems) == len(surplus)
@@ -152,9 +151,9 @@ def test_file_of_another_arch_lists_all(shared: Path) -> None:
     ],
 )
 def test_file_of_another_family_is_refused(
-    shared: Path, file: str, family: str, arch: str
+    file: str, family: str, arch: str
 ) -> None:
-    found = Unwrapped(tensors_of(shared, file))
+    found = Unwrapped(tensors_of(file))
     with pytest.raises(CheckpointError, match='another family') as error:
         check_fit(found, 'file.pth', family, model_shapes(family, arch))
     assert 'file.pth: ' in str(error.value)
@@ -167,8 +166,8 @@ def test_unknown_names_list_the_layouts() -> None:
     assert 'layer1.0.conv1.weight' in str(error.value)
 
 
-def test_detection_file_without_classifier_fits(shared: Path) -> None:
-    tensors = tensors_of(shared, 'pvt_tiny')
+def test_detection_file_without_classifier_fits() -> None:
+    tensors = tensors_of('pvt_tiny')
     for key in ('cls_token', 'norm.weight', 'norm.bias'):
         del tensors[key]
     for key in ('head.weight', 'head.bias'):
