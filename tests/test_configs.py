@@ -16,7 +16,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 import vitdense  # before mmdet and mmseg, as our tools do
-from vitdense.checkpoint import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
@@ -191,7 +190,7 @@ def test_every_key_is_read(path: Path) -> None:
 def has_public_file(kind: str, arch: str) -> bool:
     """Whether the authors of a backbone's arch published a file."""
     backbone = getattr(vitdense, kind.removeprefix('vitdense.'))
-    return bool(PUBLISHED[backbone.family][arch].url)
+    return bool(backbone.family.published[arch].url)
 
 
 @pytest.mark.parametrize('path', BASES, ids=lambda p: p.stem)
@@ -199,9 +198,8 @@ def test_base_takes_the_official_weights_if_there_are_any(path: Path) -> None:
     base = Config.fromfile(path)
     assert set(base) == {'backbone', 'out_channels'}
     backbone = base.backbone
-    family = {'PVT': 'pvt', 'CvT': 'cvt', 'T2TViT': 't2t'}
-    name = family[backbone.type.removeprefix('vitdense.')]
-    assert path.stem == f'{name}-{backbone.arch}'
+    kind = getattr(vitdense, backbone.type.removeprefix('vitdense.'))
+    assert path.stem == f'{kind.family.name}-{backbone.arch}'
     official = {'type': 'Pretrained', 'checkpoint': 'official'}
     public = has_public_file(backbone.type, backbone.arch)
     assert backbone.get('init_cfg') == (official if public else None)
