@@ -3,31 +3,36 @@
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
+# Empty: the tested torch. Another, such as 2.4.1 or newest, is installed into
+# an environment of its own.
+TORCH_VERSION ?=
 # One process a core, one thread each: threads of several processes would wait
 # for each other.
 PYTEST_ARGS ?= -n 2 --dist loadfile
-PYTEST = OMP_NUM_THREADS=1 $(1)/python -m pytest $(PYTEST_ARGS)
+PYTEST = OMP_NUM_THREADS=1 $(1)/python -m pytest --durations=10 --durations-min=1 $(PYTEST_ARGS)
 QUICKSTART ?= configs/quickstart/mask-rcnn_pvt-v2-b0_fpn_shapes.py
 
-BIN := .venv/bin
-UPSTREAM_BIN := .venv-upstream/bin
+VENV := .venv$(addprefix -torch-,$(TORCH_VERSION))
+UPSTREAM_VENV := .venv-upstream$(addprefix -torch-,$(TORCH_VERSION))
+BIN := $(VENV)/bin
+UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
 
 .PHONY: train test test-slow test-upstream lint format tables clean distclean
 
-train: .venv/ready
+train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
 
-test: .venv/ready
+test: $(VENV)/ready
 	$(call PYTEST,$(BIN))
 
-test-slow: .venv/ready
+test-slow: $(VENV)/ready
 	$(call PYTEST,$(BIN)) -m slow --dist load
 
-test-upstream: .venv-upstream/ready
+test-upstream: $(UPSTREAM_VENV)/ready
 	$(call PYTEST,$(UPSTREAM_BIN))
 
-lint: .venv/ready
+lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,17 +41,17 @@ lint: .venv/ready
 	@$(BIN)/pylint $(SOURCES)
 	$(BIN)/python .ci/check_files.py
 
-format: .venv/ready
+format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-tables: .venv/ready
+tables: $(VENV)/ready
 	$(BIN)/python .ci/model_tables.py
 
-.venv/ready: STACK = openmmlab
-.venv-upstream/ready: STACK = upstream
-.venv/ready .venv-upstream/ready: setup.cfg requirements/install.sh $(wildcard requirements/*.txt)
-	@requirements/install.sh $(@D) $(STACK) $(PYTHON)
+$(VENV)/ready: STACK = openmmlab
+$(UPSTREAM_VENV)/ready: STACK = upstream
+$(VENV)/ready $(UPSTREAM_VENV)/ready: setup.cfg requirements/install.sh $(wildcard requirements/*.txt)
+	@TORCH_VERSION=$(TORCH_VERSION) requirements/install.sh $(@D) $(STACK) $(PYTHON)
 	@touch $@
 
 clean:
@@ -54,4 +59,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-upstream
+	rm -rf .venv .venv-*

@@ -2,7 +2,8 @@
 # install.sh VENV STACK PYTHON: make the environment VENV with everything that
 # training, tests and lint need; STACK is openmmlab (onedl) or upstream.
 # Installs the tested versions, and names in one line what a bare machine
-# lacks.
+# lacks. TORCH_VERSION=2.4.1, for one, takes that torch instead of the tested
+# one, and TORCH_VERSION=newest the newest there is.
 set -euo pipefail
 venv=$1 stack=$2 python=$3
 constraints=requirements/constraints.txt
@@ -30,11 +31,23 @@ if ! [ -x "$venv/bin/pip" ]; then
     }
 fi
 
+torch=$(grep '^torch==' "$constraints")
+if [ -n "${TORCH_VERSION:-}" ]; then
+    # What the constraints say of torch, and of sympy, whose version torch
+    # prescribes, does not hold for another torch.
+    others=$(mktemp)
+    trap 'rm -f "$others"' EXIT
+    grep -v -E '^(torch|sympy)==' "$constraints" >"$others"
+    constraints=$others
+    torch=torch==$TORCH_VERSION
+    [ "$TORCH_VERSION" != newest ] || torch=torch
+fi
+
 echo "setting up $venv (once, a few minutes) ..."
 # torch is on the same line with its version, because left to itself pip takes
 # the newest one and replaces it in a second step.
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    -c "$constraints" torch==2.13.0 -r "requirements/tests-$stack.txt" \
+    -c "$constraints" "$torch" -r "requirements/tests-$stack.txt" \
     -e ".[$extras]" || fail "pip could not install $stack into $venv"
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
     --no-deps -r requirements/tests-nodeps.txt ||
