@@ -15,7 +15,7 @@ from random_models import images, randomise
 from torch import Tensor, nn
 
 import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
-from vitdense.analysis.torchvision_stub import stand_in
+from vitdense.benchmark.torchvision_stub import stand_in_for_torchvision
 
 Run = tuple[nn.Module, list[Tensor]]
 
@@ -71,7 +71,7 @@ LIBRARIES = {'timm': run_timm, 'mmpretrain': run_mmpretrain}
 @torch.no_grad()
 def main(model: str, height: str, width: str, file: str) -> None:
     """Run ``LIBRARY:NAME`` and save."""
-    stand_in()
+    stand_in_for_torchvision()
     library, _, name = model.partition(':')
     ran, levels = LIBRARIES[library](name, images(int(height), int(width)))
     torch.save({'state_dict': ran.state_dict(), 'levels': levels}, file)

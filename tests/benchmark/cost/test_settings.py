@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitdense.analysis.settings import Settings, parse_size
+from vitdense.benchmark.cost.settings import Settings, parse_size
 
 
 def test_size() -> None:

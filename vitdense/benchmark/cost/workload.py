@@ -1,21 +1,23 @@
 """What a worker runs: a backbone or the training step of a detector."""
 
+import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vitdense.analysis.build import (
+from vitdense.benchmark.build import (
     build_backbone,
     build_detector,
-    draw_weights,
     outputs_of,
-    plain_twin,
+    plain_form,
 )
-from vitdense.analysis.flops import count
-from vitdense.analysis.settings import Settings
-from vitdense.analysis.specs import parse_backbone, parse_detector
+from vitdense.benchmark.cost.flops import count_flops
+from vitdense.benchmark.cost.settings import Settings
+from vitdense.benchmark.names import parse_backbone, parse_detector
+from vitdense.reference.plain_backbone import draw_weights
 
 BOXES_PER_IMAGE = 8  # of a detector's step; COCO has 7.3 on average
 
@@ -32,10 +34,8 @@ class Workload(ABC):
         self.settings = settings
         self.device = torch.device(settings.device)
         self.model = model.to(self.device)
-        # a handle beside the model: compiled, or the model itself
-        self.run: Any = self.model
         if settings.compiled:
-            self.run = torch.compile(self.model, dynamic=False)
+            self.backbone().compile(dynamic=False)
         size = (settings.height, settings.width)
         self.images = torch.randn(settings.batch, 3, *size, device=self.device)
 
@@ -51,6 +51,10 @@ class Workload(ABC):
     def parameters(self) -> int:
         """Learned values."""
         return sum(p.numel() for p in self.model.parameters())
+
+    def backbone(self) -> nn.Module:
+        """The part that ``torch.compile`` is applied to."""
+        return self.model
 
     @abstractmethod
     def forward(self) -> None:
@@ -75,12 +79,12 @@ class BackboneWorkload(Workload):
 
     def forward(self) -> None:
         with torch.no_grad(), self.autocast():
-            self.run(self.images)
+            self.model(self.images)
 
     def forward_backward(self) -> None:
         self.model.zero_grad(set_to_none=True)
         with self.autocast():
-            outputs = outputs_of(self.run(self.images))
+            outputs = outputs_of(self.model(self.images))
         outputs = tuple(t for t in outputs if t.requires_grad)
         torch.autograd.backward(
             outputs, tuple(torch.ones_like(t) for t in outputs)
@@ -89,24 +93,27 @@ class BackboneWorkload(Workload):
     def macs(self) -> float:
         """Multiply-accumulates of a forward pass of the whole batch."""
         size = (self.settings.height, self.settings.width)
-        return count(self.model, size, self.settings.batch).macs
+        return count_flops(self.model, size, self.settings.batch).macs
 
-    def deviation(self) -> float:
+    def deviation(self) -> float | None:
         """Largest difference from the plain form, over the deviation.
 
-        In float32, over all levels, with the same newly drawn weights.
-
-        Raises:
-            ValueError: If the backbone has no plain form.
+        In float32, over all levels, with the same newly drawn weights. None
+        if the backbone has no plain form.
         """
-        twin = plain_twin(self.spec, self.model)
+        plain = plain_form(self.model)
+        if plain is None:
+            return None
         draw_weights(self.model)
         self.model.eval()
-        with torch.no_grad():
-            pairs = zip(self.run(self.images), twin(self.images), strict=True)
+        with torch.no_grad(), _full_float32():
+            ours = self.model(self.images)
+            # one by one: the plain form keeps whole maps of attention
+            images = [plain(image) for image in self.images.split(1)]
+            expected = [torch.cat(maps) for maps in zip(*images, strict=True)]
             return max(
-                ((ours - plain).abs().max() / plain.std()).item()
-                for ours, plain in pairs
+                ((level - other).abs().max() / other.std()).item()
+                for level, other in zip(ours, expected, strict=True)
             )
 
 
@@ -122,13 +129,17 @@ class StepWorkload(Workload):
         super().__init__(build_detector(parse_detector(name)), settings)
         self.samples = [self._sample() for _ in range(settings.batch)]
 
+    def backbone(self) -> nn.Module:
+        # alone, as tools/train.py --compile does: heads choose by scores
+        return self.model.backbone  # type: ignore[return-value]
+
     def forward(self) -> None:
         raise ValueError('a training step has no pass without gradients')
 
     def forward_backward(self) -> None:
         self.model.zero_grad(set_to_none=True)
         with self.autocast():
-            losses = self.run(self.images, self.samples, mode='loss')
+            losses = self.model(self.images, self.samples, mode='loss')
         total, _ = self.model.parse_losses(losses)  # type: ignore[operator]
         total.backward()
 
@@ -160,6 +171,18 @@ class StepWorkload(Workload):
             )
         )
         return sample
+
+
+@contextlib.contextmanager
+def _full_float32() -> Iterator[None]:
+    """Without TF32, which on CUDA rounds float32 to 10 bits."""
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    try:
+        products.allow_tf32 = convolutions.allow_tf32 = False
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def _random_boxes(number: int, height: int, width: int) -> Tensor:

@@ -1,18 +1,29 @@
 """How rows are compared, with workers that only pretend, and real ones."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vitdense.analysis import speed
-from vitdense.analysis.process import Worker, WorkerError
-from vitdense.analysis.settings import Settings
-from vitdense.analysis.speed import Entry, Plan, compare
+from vitdense.benchmark.cost import measure
+from vitdense.benchmark.cost.measure import Comparison, Entry, compare
+from vitdense.benchmark.cost.settings import Settings
+from vitdense.benchmark.cost.worker import Worker, WorkerError
 
-TINY = (
-    'PVT{"arch": {"design": "v2", "dims": [8, 8], "depths": [1, 1], '
-    '"heads": [1, 1], "mlp_ratios": [2, 2], "reductions": [2, 1]}}'
-)
+# a family of one arch, with PVT's forms
+MY_NET = """
+from dataclasses import replace
+from vitdense import PVT
+from vitdense.backbones.arch import resolve_arch
+
+_, ARCH = resolve_arch('MyNet', dict(
+    design='v2', dims=(8, 8), depths=(1, 1), heads=(1, 1), mlp_ratios=(2, 2),
+    reductions=(2, 1)), PVT.family.archs)
+
+class MyNet(PVT):
+    family = replace(PVT.family, name='my', archs={'mine': ARCH})
+"""
 
 
 class Pretender:
@@ -36,40 +47,42 @@ class Pretender:
             raise WorkerError('too bad')
         answers = {
             'build': 7,
-            'peak': {'before': 10, 'peak': 100 if self.name == 'a' else 40},
+            'memory': {'held': 10, 'peak': 100 if self.name == 'a' else 40},
             'macs': 5e8,
             'machine': {'cores': 2},
             'product_rate': 1e10,
             'time': 0.6 if self.name == 'a' else 0.2,
-            'deviation': 1.0 if self.name == 'vitdense.bad' else 0.0,
+            'deviation': {'good': 0.0, 'bad': 1.0}.get(self.name),
         }
         return answers[command]
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    monkeypatch.setattr(speed, 'Worker', Pretender)
+    monkeypatch.setattr(measure, 'Worker', Pretender)
     monkeypatch.setattr(Pretender, 'asked', [], raising=False)
     return Pretender.asked
 
 
-def plan(*names: str, **others: Any) -> Plan:
+def comparison(*names: str, **others: Any) -> Comparison:
     settings = Settings(warmup=1, repeats=3, batch=2)
-    return Plan('backbone', [Entry(n) for n in names], settings, **others)
+    return Comparison(
+        'backbone', [Entry(n) for n in names], settings, **others
+    )
 
 
 def test_ratios_and_rates(asked: list[tuple[str, str]]) -> None:
-    base, row = compare(plan('b', baseline=Entry('a')))
+    base, row = compare(comparison('b', baseline=Entry('a')))
     assert base.ratios == {}
     assert row.ratios == pytest.approx({'forward': 3, 'forward_backward': 3})
     assert row.memory_ratio == 0.4
     assert row.images_per_second('forward') == pytest.approx(10)
-    assert row.share() == pytest.approx(2 * 5e8 / 0.2 / 1e10)
+    assert row.matmul_share() == pytest.approx(2 * 5e8 / 0.2 / 1e10)
     assert row.spread('forward') == pytest.approx(0)
 
 
 def test_sides_are_timed_in_turns(asked: list[tuple[str, str]]) -> None:
-    list(compare(plan('b', baseline=Entry('a'))))
+    list(compare(comparison('b', baseline=Entry('a'))))
     times = [name for name, command in asked if command == 'time']
     # the baseline's warm-up and its own row, b's warm-up, then both
     assert times == ['a'] * (2 + 6) + ['b'] * 2 + ['a', 'b'] * 6
@@ -80,7 +93,9 @@ def test_failing_rows_let_the_others_run(
 ) -> None:
     rows = list(
         compare(
-            plan('breaks at build', 'breaks at time', 'breaks at peak', 'b')
+            comparison(
+                'breaks at build', 'breaks at time', 'breaks at memory', 'b'
+            )
         )
     )
     assert [row.error for row in rows] == ['too bad'] * 3 + [None]
@@ -91,7 +106,7 @@ def test_failing_rows_let_the_others_run(
 def test_failing_baseline_lets_the_others_run(
     asked: list[tuple[str, str]],
 ) -> None:
-    base, row = compare(plan('b', baseline=Entry('breaks at macs')))
+    base, row = compare(comparison('b', baseline=Entry('breaks at macs')))
     assert base.error == 'too bad'
     assert row.error is None
     assert row.ratios == {}
@@ -100,9 +115,7 @@ def test_failing_baseline_lets_the_others_run(
 def test_deviating_outputs_fail_the_row(
     asked: list[tuple[str, str]],
 ) -> None:
-    good, bad, other = compare(
-        plan('vitdense.good', 'vitdense.bad', 'b', check=True)
-    )
+    good, bad, other = compare(comparison('good', 'bad', 'b', check=True))
     assert good.error is None
     assert good.deviation == 0
     assert 'deviate from the plain form by 1.0e+00' in str(bad.error)
@@ -111,19 +124,31 @@ def test_deviating_outputs_fail_the_row(
 
 def test_progress_reaches_its_total(asked: list[tuple[str, str]]) -> None:
     ticks: list[str] = []
-    both = plan('b', 'c', baseline=Entry('a'))
+    both = comparison('b', 'c', baseline=Entry('a'))
     list(compare(both, ticks.append))
-    assert len(ticks) == both.ticks()
+    assert len(ticks) == both.count_ticks()
 
 
-def test_real_workers() -> None:
+def test_real_workers_of_a_users_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One package lies in the current folder, one on PYTHONPATH."""
+    here, path = tmp_path / 'here', tmp_path / 'path'
+    for folder in (here, path):
+        folder.mkdir()
+    (here / 'my_nets.py').write_text('from my_parts import MyNet as Net\n')
+    (path / 'my_parts.py').write_text(MY_NET)
+    monkeypatch.chdir(here)
+    paths = [str(path), os.environ.get('PYTHONPATH', '')]
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(filter(None, paths)))
     settings = Settings(height=40, width=48, threads=1, repeats=1, warmup=0)
-    entries = [Entry(f'vitdense.{TINY}')]
-    (row,) = compare(Plan('backbone', entries, settings, check=True))
+    entries = [Entry('my_nets.Net:mine')]
+    (row,) = compare(Comparison('backbone', entries, settings, check=True))
     assert row.error is None
     assert row.deviation is not None
     assert row.peak_bytes > row.held_bytes > 50e6
     assert row.machine['threads'] == 1
+    assert row.machine['accelerator'] is None
     assert 'torch' in row.machine['versions']
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from vitdense.analysis.growth import Growth, fit_exponent
-from vitdense.analysis.settings import Settings
-from vitdense.analysis.speed import Row
+from vitdense.benchmark.cost.growth import Growth, fit_exponent
+from vitdense.benchmark.cost.measure import CostRow
+from vitdense.benchmark.cost.settings import Settings
 
 
 def test_fit() -> None:
@@ -18,7 +18,7 @@ def test_fit() -> None:
 
 def test_exponents() -> None:
     rows = [
-        Row(
+        CostRow(
             'a',
             Settings(height=side, width=2 * side),
             seconds={'forward': [side**2.0], 'forward_backward': [1.0]},
@@ -28,12 +28,14 @@ def test_exponents() -> None:
         )
         for side in (64, 128, 256)
     ]
-    rows.append(Row('a', Settings(height=512, width=1024), error='too large'))
+    rows.append(
+        CostRow('a', Settings(height=512, width=1024), error='too large')
+    )
     assert Growth('a', rows).exponents() == pytest.approx(
         {'forward': 1, 'forward_backward': 0, 'memory': 1, 'macs': 2}
     )
 
 
 def test_one_size_has_no_exponent() -> None:
-    row = Row('a', Settings(), macs=1.0)
+    row = CostRow('a', Settings(), macs=1.0)
     assert Growth('a', [row]).exponents() == {}

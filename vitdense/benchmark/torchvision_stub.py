@@ -40,7 +40,7 @@ class _Finder(MetaPathFinder, Loader):
         vars(module)['__getattr__'] = _placeholder
 
 
-def stand_in() -> None:
+def stand_in_for_torchvision() -> None:
     """Answers imports of torchvision in this process, if it is missing."""
     if importlib.util.find_spec('torchvision') is None:
         sys.meta_path.append(_Finder())

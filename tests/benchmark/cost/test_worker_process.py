@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from vitdense.analysis.settings import Settings
-from vitdense.analysis.worker import describe, serve
+from vitdense.benchmark.cost.settings import Settings
+from vitdense.benchmark.cost.worker_process import describe, serve
 
 TINY = (
     'vitdense.PVT{"arch": {"design": "v1", "dims": [8, 8], "depths": [1, 1],'
@@ -26,9 +26,10 @@ def answers_to(settings: Settings, *requests: dict[str, Any]) -> list[Any]:
 
 def test_a_session() -> None:
     settings = Settings(height=32, width=40, batch=2)
-    started, built, macs, *times, deviation = answers_to(
+    started, built, memory, macs, *times, deviation = answers_to(
         settings,
-        dict(command='build', kind='backbone', name=TINY),
+        dict(command='build', workload='backbone', name=TINY),
+        dict(command='memory'),
         dict(command='macs'),
         dict(command='time', mode='forward'),
         dict(command='time', mode='forward_backward'),
@@ -36,13 +37,14 @@ def test_a_session() -> None:
     )
     assert started == {'result': None}
     assert built['result'] > 0
+    assert 0 < memory['result']['held'] <= memory['result']['peak']
     assert macs['result'] > 0
     assert all(time['result'] > 0 for time in times)
     assert deviation['result'] < 1e-5
 
 
 def test_errors_leave_the_session_running() -> None:
-    build = dict(command='build', kind='backbone')
+    build = dict(command='build', workload='backbone')
     _, unknown, small, built = answers_to(
         Settings(height=32, width=32),
         dict(build, name='vitdense.PVTT:tiny'),
@@ -59,7 +61,7 @@ def test_errors_leave_the_session_running() -> None:
 def test_image_that_is_too_small() -> None:
     *_, answer = answers_to(
         Settings(height=3, width=40),
-        dict(command='build', kind='backbone', name=TINY),
+        dict(command='build', workload='backbone', name=TINY),
         dict(command='time', mode='forward'),
     )
     assert answer['error'].startswith('PVT: images of 3 x 40 pixels are too')
@@ -76,6 +78,15 @@ def test_descriptions() -> None:
     refusal = RuntimeError('[enforce] not enough memory: you tried\nmore')
     assert describe(refusal) == 'out of memory'
     assert describe(MemoryError()) == 'out of memory'
-    assert describe(torch.OutOfMemoryError('CUDA')) == 'out of memory'
     assert describe(ValueError('a\nb')) == 'a'
     assert describe(KeyError('a')) == "KeyError: 'a'"
+
+
+def test_memory_of_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch 2.4 has no ``torch.OutOfMemoryError``."""
+    monkeypatch.delattr(torch, 'OutOfMemoryError', raising=False)
+    error = torch.cuda.OutOfMemoryError('CUDA out of memory. Tried 2.00 GiB')
+    assert describe(error) == 'out of memory'
+    refusal = RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when a\nb')
+    assert describe(refusal) == 'out of memory'
+    assert describe(RuntimeError('a\nb')) == 'RuntimeError: a'

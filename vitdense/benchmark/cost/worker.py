@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from vitdense.analysis.settings import Settings
+from vitdense.benchmark.cost.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]  # the folder that holds vitdense
+ROOT = Path(__file__).resolve().parents[3]  # the folder that holds vitdense
+WORKER_PROCESS = 'vitdense.benchmark.cost.worker_process'
 
 
 class WorkerError(RuntimeError):
@@ -22,6 +23,9 @@ class WorkerError(RuntimeError):
 
 class Worker:
     """A process of its own that runs one model.
+
+    It finds packages in the current folder and on PYTHONPATH, as ``python
+    -m`` does.
 
     Args:
         settings: How everything is run.
@@ -32,16 +36,17 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, python: str | None = None) -> None:
-        paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
+        # last: where vitdense is installed, this is all of site-packages
+        paths = [os.environ.get('PYTHONPATH', ''), str(ROOT)]
         environment = dict(
-            os.environ, PYTHONPATH=':'.join(filter(None, paths))
+            os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))
         )
         if settings.threads is not None:
             environment['OMP_NUM_THREADS'] = str(settings.threads)
         self._log = tempfile.TemporaryFile('w+')  # noqa: SIM115, see close
         try:
             self._process = subprocess.Popen(  # noqa: S603, the user's own
-                [python or sys.executable, '-m', 'vitdense.analysis.worker'],
+                [python or sys.executable, '-m', WORKER_PROCESS],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vitdense.analysis.growth import Growth
-from vitdense.analysis.settings import FORWARD, FORWARD_BACKWARD
-from vitdense.analysis.speed import Row
+from vitdense.benchmark.cost.growth import Growth
+from vitdense.benchmark.cost.measure import CostRow
+from vitdense.benchmark.cost.settings import FORWARD, FORWARD_BACKWARD
 
 GIB = 2**30
 WIDTH = 160  # columns where the output is no terminal
@@ -26,7 +26,7 @@ def console() -> Console:
     return screen if screen.is_terminal else Console(width=WIDTH)
 
 
-def flat(row: Row) -> dict[str, Any]:
+def flatten(row: CostRow) -> dict[str, Any]:
     """A row as one line of a CSV file; None is what was not measured."""
     return {
         'name': row.name,
@@ -46,18 +46,18 @@ def flat(row: Row) -> dict[str, Any]:
         'forward_backward_images_per_s': row.images_per_second(
             FORWARD_BACKWARD
         ),
-        'share_of_product_rate': row.share(),
+        'share_of_product_rate': row.matmul_share(),
         'deviation': row.deviation,
         'error': row.error,
     }
 
 
-def show_rows(rows: Sequence[Row], screen: Console) -> None:
-    """Prints the rows that were measured, then why others were not.
+def cells(rows: Sequence[CostRow]) -> dict[str, list[str]]:
+    """Columns, by their titles, of a table of the rows without an error.
 
     Columns that no row has a figure for are left out.
     """
-    columns: dict[str, Callable[[Row], str]] = {
+    columns: dict[str, Callable[[CostRow], str]] = {
         'model': lambda row: row.name,
         'forward': lambda row: _time(row, FORWARD),
         'faster': lambda row: _number(row.ratios.get(FORWARD), '{:.2f} x'),
@@ -70,19 +70,33 @@ def show_rows(rows: Sequence[Row], screen: Console) -> None:
         'params': lambda row: _number(row.parameters, '{:.2f} M', 1e6),
         'MAC': lambda row: _number(row.macs, '{:.2f} G', 1e9),
         'img/s': lambda row: _number(row.images_per_second(FORWARD), '{:.3g}'),
-        'of matmul': lambda row: _number(row.share(), '{:.0f} %', 0.01),
+        'of matmul': lambda row: _number(row.matmul_share(), '{:.0f} %', 0.01),
         'deviation': lambda row: _number(row.deviation, '{:.1e}'),
     }
     measured = [row for row in rows if row.error is None]
-    cells = {
+    filled = {
         title: [cell(row) for row in measured]
         for title, cell in columns.items()
     }
-    _print_table(
-        {title: column for title, column in cells.items() if any(column)},
-        screen,
-    )
+    return {title: column for title, column in filled.items() if any(column)}
+
+
+def show_rows(rows: Sequence[CostRow], screen: Console) -> None:
+    """Prints the rows that were measured, then why others were not."""
+    _print_table(cells(rows), screen)
     show_errors(rows, screen)
+
+
+def to_markdown(rows: Sequence[CostRow]) -> list[str]:
+    """Lines of a Markdown table, and a list of why rows are missing."""
+    columns = cells(rows)
+    body = zip(*columns.values(), strict=True)
+    lines = [columns, ['---'] * len(columns), *body] if columns else []
+    return [
+        *(f'| {" | ".join(line)} |' for line in lines),
+        '',
+        *(f'- {line}' for line in _errors(rows)),
+    ]
 
 
 def show_growth(growths: Sequence[Growth], screen: Console) -> None:
@@ -94,29 +108,38 @@ def show_growth(growths: Sequence[Growth], screen: Console) -> None:
         'macs': 'MAC',
     }
     exponents = [growth.exponents() for growth in growths]
-    cells = {
+    columns = {
         'exponent of area': [growth.name for growth in growths],
         **{
             title: [_number(e.get(key), '{:.2f}') for e in exponents]
             for key, title in titles.items()
         },
     }
-    _print_table(cells, screen)
+    _print_table(columns, screen)
     show_errors([row for growth in growths for row in growth.rows], screen)
 
 
-def show_errors(rows: Sequence[Row], screen: Console) -> None:
+def show_errors(rows: Sequence[CostRow], screen: Console) -> None:
     """Prints one line for each row that failed, each line once."""
-    lines = (
-        f'error: {row.name}: {row.error}'
-        for row in rows
-        if row.error is not None
-    )
-    for line in dict.fromkeys(lines):
-        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in _errors(rows):
+        screen.print(
+            f'error: {line}', markup=False, highlight=False, soft_wrap=True
+        )
 
 
-def write_json(path: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
+def _errors(rows: Sequence[CostRow]) -> list[str]:
+    lines = (f'{row.name}: {row.error}' for row in rows if row.error)
+    return list(dict.fromkeys(lines))
+
+
+def to_record(row: CostRow) -> dict[str, Any]:
+    """Everything that was measured, single times included, for JSON."""
+    return {**flatten(row), **asdict(row)}
+
+
+def write_json(
+    path: Path, rows: Sequence[CostRow], about: dict[str, Any]
+) -> None:
     """Writes everything that was measured, single times included.
 
     Args:
@@ -124,18 +147,18 @@ def write_json(path: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:
         rows: What was measured.
         about: Goes in front, such as the command.
     """
-    results = [{**flat(row), **asdict(row)} for row in rows]
+    results = [to_record(row) for row in rows]
     path.write_text(json.dumps({**about, 'rows': results}, indent=2) + '\n')
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
+def write_csv(path: Path, rows: Sequence[CostRow]) -> None:
     """Writes a line for each row, below a line of column names.
 
     Args:
         path: Is replaced.
         rows: What was measured; at least one.
     """
-    lines = [flat(row) for row in rows]
+    lines = [flatten(row) for row in rows]
     with path.open('w', newline='') as file:
         writer = csv.DictWriter(file, list(lines[0]))
         writer.writeheader()
@@ -154,7 +177,7 @@ def _print_table(columns: dict[str, list[str]], screen: Console) -> None:
         screen.print(table, highlight=False)
 
 
-def _time(row: Row, mode: str) -> str:
+def _time(row: CostRow, mode: str) -> str:
     seconds, spread = row.median(mode), row.spread(mode)
     scale, unit = (1, 's') if (seconds or 0) >= 1 else (1e-3, 'ms')
     text = _number(seconds, '{:.3g}', scale)

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
-class Cost(NamedTuple):
-    """What a model costs, whatever it runs on.
+class Count(NamedTuple):
+    """Size and work of a model, whatever it runs on.
 
     Attributes:
         parameters: Learned values.
@@ -33,12 +33,12 @@ class Cost(NamedTuple):
         return self.flops / 2
 
 
-def count(
+def count_flops(
     model: nn.Module,
     size: tuple[int, int],
     batch: int = 1,
     in_channels: int = 3,
-) -> Cost:
+) -> Count:
     """Counts a model's parameters and the FLOPs of a forward pass.
 
     Args:
@@ -56,4 +56,4 @@ def count(
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(images)
     parameters = sum(p.numel() for p in model.parameters())
-    return Cost(parameters, counter.get_total_flops())
+    return Count(parameters, counter.get_total_flops())

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vitdense.analysis.settings import Settings
-from vitdense.analysis.speed import Row
-from vitdense.analysis.tables import show_rows, write_csv, write_json
+from vitdense.benchmark.cost.measure import CostRow
+from vitdense.benchmark.cost.settings import Settings
+from vitdense.benchmark.cost.tables import show_rows, write_csv, write_json
 
-GOOD = Row(
+GOOD = CostRow(
     'mmdet.ResNet{"x": [1]}',
     Settings(),
     seconds={'forward': [0.010, 0.012, 0.011]},
@@ -20,7 +20,7 @@ GOOD = Row(
     macs=566e6,
     peak_bytes=3 * 2**29,
 )
-BAD = Row('timm:none', Settings(), error='timm has no model [none]')
+BAD = CostRow('timm:none', Settings(), error='timm has no model [none]')
 
 
 def test_screen() -> None:
@@ -39,7 +39,7 @@ def test_screen() -> None:
 
 def test_long_errors_stay_one_line() -> None:
     file = io.StringIO()
-    row = Row('a', Settings(), error='word ' * 50)
+    row = CostRow('a', Settings(), error='word ' * 50)
     show_rows([row, row], Console(file=file, width=40))
     assert len(file.getvalue().splitlines()) == 1
 

@@ -11,14 +11,10 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import Any
 
-from vitdense.analysis.process import Worker, WorkerError
-from vitdense.analysis.settings import FORWARD, FORWARD_BACKWARD, Settings
+from vitdense.benchmark.cost.settings import FORWARD, TIMED, Settings
+from vitdense.benchmark.cost.worker import Worker, WorkerError
 
 TOLERANCE = 1e-5  # of outputs against the plain form
-MODES = {
-    'backbone': (FORWARD, FORWARD_BACKWARD),
-    'step': (FORWARD_BACKWARD,),
-}
 
 Tick = Callable[[str], None]
 
@@ -28,7 +24,7 @@ class Entry:
     """One model to measure.
 
     Attributes:
-        name: As ``specs`` reads it.
+        name: As ``names`` reads it.
         python: Interpreter that runs it; None is this one.
     """
 
@@ -37,7 +33,7 @@ class Entry:
 
 
 @dataclass
-class Row:
+class CostRow:
     """What was measured of one model.
 
     Attributes:
@@ -88,7 +84,7 @@ class Row:
         seconds = self.median(mode)
         return self.settings.batch / seconds if seconds else None
 
-    def share(self) -> float | None:
+    def matmul_share(self) -> float | None:
         """Share of the matrix product's rate that a forward pass reaches."""
         seconds = self.median(FORWARD)
         if not (seconds and self.macs and self.product_rate):
@@ -97,19 +93,19 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to measure.
+class Comparison:
+    """Which models to measure side by side, and how.
 
     Attributes:
-        kind: 'backbone' or 'step', a key of ``MODES``.
+        workload: 'backbone' or 'step', a key of ``settings.TIMED``.
         entries: One for each row.
         settings: How every row is run.
         baseline: Measured first; the others are compared with it.
-        check: Whether outputs of vitdense's backbones are compared with
-            those of their plain forms.
+        check: Whether outputs are compared with those of the plain form,
+            where a backbone has one.
     """
 
-    kind: str
+    workload: str
     entries: Sequence[Entry]
     settings: Settings
     baseline: Entry | None = None
@@ -120,54 +116,58 @@ class Plan:
         first = [] if self.baseline is None else [self.baseline]
         return [*first, *self.entries]
 
-    def ticks(self) -> int:
+    def count_ticks(self) -> int:
         """How often ``compare`` reports progress if nothing fails."""
         # built and warmed up, each repeat, memory
         return len(self.all_entries()) * (self.settings.repeats + 2)
 
 
-def compare(plan: Plan, tick: Tick = lambda _: None) -> Iterator[Row]:
-    """Measures the rows of a plan, the baseline's first.
+def compare(
+    comparison: Comparison, tick: Tick = lambda _: None
+) -> Iterator[CostRow]:
+    """Measures the rows of a comparison, the baseline's first.
 
     A row that fails says why and lets the others go on.
 
     Args:
-        plan: What to measure.
+        comparison: What to measure.
         tick: Called after each part, with the name of the row.
     """
     with ExitStack() as stack:
-        reference = None
-        if plan.baseline is not None:
-            reference = _Runner(plan, plan.baseline, stack)
-            reference.measure(None, tick)
-            yield reference.row
-            if reference.row.error is not None:
-                reference = None
-        for entry in plan.entries:
+        baseline = None
+        if comparison.baseline is not None:
+            baseline = _Measurement(comparison, comparison.baseline, stack)
+            baseline.measure(None, tick)
+            yield baseline.row
+            if baseline.row.error is not None:
+                baseline = None
+        for entry in comparison.entries:
             with ExitStack() as own:
-                runner = _Runner(plan, entry, own)
-                runner.measure(reference, tick)
-                yield runner.row
+                measurement = _Measurement(comparison, entry, own)
+                measurement.measure(baseline, tick)
+                yield measurement.row
 
 
-class _Runner:
+class _Measurement:
     """Measures one row; its worker lives as long as ``stack``."""
 
-    def __init__(self, plan: Plan, entry: Entry, stack: ExitStack) -> None:
-        self.plan = plan
+    def __init__(
+        self, comparison: Comparison, entry: Entry, stack: ExitStack
+    ) -> None:
+        self.comparison = comparison
         self.entry = entry
         self.stack = stack
-        self.row = Row(entry.name, plan.settings)
+        self.row = CostRow(entry.name, comparison.settings)
         self.worker: Worker
 
-    def measure(self, reference: '_Runner | None', tick: Tick) -> None:
-        """Fills the row, in turns with ``reference``."""
+    def measure(self, baseline: '_Measurement | None', tick: Tick) -> None:
+        """Fills the row, in turns with ``baseline``."""
         try:
-            self._measure_memory(reference)
+            self._measure_memory(baseline)
             tick(self.row.name)
             self._start()
             tick(self.row.name)
-            self._measure_time(reference, tick)
+            self._measure_time(baseline, tick)
             self._check()
         except WorkerError as error:
             self.row.error = str(error)
@@ -178,53 +178,57 @@ class _Runner:
         return seconds
 
     def _open(self, stack: ExitStack) -> Worker:
-        worker = Worker(self.plan.settings, self.entry.python)
+        worker = Worker(self.comparison.settings, self.entry.python)
         stack.enter_context(worker)
         self.row.parameters = worker.ask(
-            'build', kind=self.plan.kind, name=self.entry.name
+            'build', workload=self.comparison.workload, name=self.entry.name
         )
         return worker
 
-    def _measure_memory(self, reference: '_Runner | None') -> None:
+    def _measure_memory(self, baseline: '_Measurement | None') -> None:
         with ExitStack() as own:
             worker = self._open(own)
-            held = worker.ask('peak')
-            self.row.held_bytes, self.row.peak_bytes = held.values()
-            if self.plan.kind == 'backbone':
+            memory = worker.ask('memory')
+            self.row.held_bytes = memory['held']
+            self.row.peak_bytes = memory['peak']
+            if self.comparison.workload == 'backbone':
                 self.row.macs = worker.ask('macs')
-        if reference is not None and reference.row.peak_bytes:
-            self.row.memory_ratio = held['peak'] / reference.row.peak_bytes
+        if baseline is not None and baseline.row.peak_bytes:
+            self.row.memory_ratio = memory['peak'] / baseline.row.peak_bytes
 
     def _start(self) -> None:
         self.worker = self._open(self.stack)
         self.row.machine = self.worker.ask('machine')
         self.row.product_rate = self.worker.ask('product_rate')
-        for mode in MODES[self.plan.kind]:
-            for _ in range(self.plan.settings.warmup):
+        for mode in TIMED[self.comparison.workload]:
+            for _ in range(self.comparison.settings.warmup):
                 self.time(mode)
 
-    def _measure_time(self, reference: '_Runner | None', tick: Tick) -> None:
-        runners = [self] if reference is None else [reference, self]
+    def _measure_time(
+        self, baseline: '_Measurement | None', tick: Tick
+    ) -> None:
+        sides = [self] if baseline is None else [baseline, self]
         taken: dict[str, list[list[float]]] = {
-            mode: [[] for _ in runners] for mode in MODES[self.plan.kind]
+            mode: [[] for _ in sides]
+            for mode in TIMED[self.comparison.workload]
         }
-        for _ in range(self.plan.settings.repeats):
+        for _ in range(self.comparison.settings.repeats):
             for mode, columns in taken.items():
-                for runner, column in zip(runners, columns, strict=True):
-                    column.append(runner.time(mode))
+                for side, column in zip(sides, columns, strict=True):
+                    column.append(side.time(mode))
             tick(self.row.name)
         for mode, columns in taken.items():
             self.row.seconds[mode] = columns[-1]
-            if reference is not None:
+            if baseline is not None:
                 self.row.ratios[mode] = median(columns[0]) / median(columns[1])
 
     def _check(self) -> None:
-        checked = self.plan.check and self.entry.name.startswith('vitdense.')
-        if not checked:
+        if not self.comparison.check:
             return
-        self.row.deviation = self.worker.ask('deviation')
-        if self.row.deviation > TOLERANCE:
+        deviation = self.worker.ask('deviation')
+        self.row.deviation = deviation
+        if deviation is not None and not deviation <= TOLERANCE:  # or NaN
             raise WorkerError(
-                f'outputs deviate from the plain form by '
-                f'{self.row.deviation:.1e}, more than {TOLERANCE:.0e}'
+                f'outputs deviate from the plain form by {deviation:.1e}, '
+                f'more than {TOLERANCE:.0e}'
             )

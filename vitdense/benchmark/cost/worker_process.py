@@ -1,7 +1,8 @@
 """The process that a benchmark runs one model in.
 
-``python -m vitdense.analysis.worker`` reads requests from standard input, one
-JSON object a line, and answers each with one JSON line on standard output:
+``python -m vitdense.benchmark.cost.worker_process`` reads requests from
+standard input, one JSON object a line, and answers each with one JSON line on
+standard output:
 ``{"result": ...}`` or ``{"error": "one line"}``.
 """
 
@@ -11,6 +12,7 @@ import json
 import os
 import platform
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from typing import Any
 
 import torch
 
-from vitdense.analysis.settings import FORWARD_BACKWARD, Settings
+from vitdense.benchmark.cost.settings import FORWARD_BACKWARD, Settings
 
 DISTRIBUTIONS = (
     'torch',
@@ -33,12 +35,17 @@ DISTRIBUTIONS = (
     'timm',
     'transformers',
 )
-# how PyTorch says on CPU that memory is short
-MEMORY_WORDS = ("can't allocate memory", 'not enough memory')
+# how PyTorch and its libraries say that memory is short
+MEMORY_WORDS = (
+    "can't allocate memory",
+    'not enough memory',
+    'out of memory',
+    'CUBLAS_STATUS_ALLOC_FAILED',
+)
 PRODUCT_SIDE = {'cpu': 2048, 'cuda': 8192}  # of the matrices multiplied
 
 
-class Session:
+class WorkerSession:
     """Answers the requests of one worker; each method is one of them.
 
     Args:
@@ -53,12 +60,15 @@ class Session:
         self.device = torch.device(settings.device)
         self.workload: Any = None
         if self.device.type == 'cuda':
-            count = torch.cuda.device_count()
-            if (self.device.index or 0) >= count:
+            count, index = torch.cuda.device_count(), self.device.index or 0
+            if index >= count:
                 raise ValueError(
                     f'device {settings.device!r} is not there; this machine '
-                    f'has {count} CUDA devices'
+                    f'has {count} CUDA devices that torch '
+                    f'{torch.__version__} can use'
                 )
+            # kernels and libraries' workspaces go to the current device
+            torch.cuda.set_device(index)
         elif self.device.type != 'cpu':
             raise ValueError(
                 f"device {settings.device!r} is not one of 'cpu', 'cuda', "
@@ -73,16 +83,26 @@ class Session:
         for name in DISTRIBUTIONS:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 versions[name] = importlib.metadata.version(name)
-        on_cuda = self.device.type == 'cuda'
         return {
             'platform': platform.platform(),
             'processor': _processor(),
             'cores': os.cpu_count(),
             'threads': torch.get_num_threads(),
-            'accelerator': (
-                torch.cuda.get_device_name(self.device) if on_cuda else None
-            ),
+            'accelerator': None,
             'versions': versions,
+            **(self._accelerator() if self.device.type == 'cuda' else {}),
+        }
+
+    def _accelerator(self) -> dict[str, Any]:
+        return {
+            'accelerator': torch.cuda.get_device_name(self.device),
+            'cuda': torch.version.cuda,
+            'cudnn': torch.backends.cudnn.version(),
+            # whether float32 is rounded to 10 bits there
+            'tf32': {
+                'products': torch.backends.cuda.matmul.allow_tf32,
+                'convolutions': torch.backends.cudnn.allow_tf32,
+            },
         }
 
     def product_rate(self) -> float:
@@ -90,15 +110,16 @@ class Session:
         side = PRODUCT_SIDE[self.device.type]
         dtype = getattr(torch, self.settings.dtype)
         a = torch.randn(side, side, device=self.device).to(dtype)
-        times = sorted(self._timed(lambda: a @ a) for _ in range(6))
-        return 2 * side**3 / times[2]
+        self._timed(lambda: a @ a)  # loads the library
+        times = [self._timed(lambda: a @ a) for _ in range(5)]
+        return 2 * side**3 / statistics.median(times)
 
-    def build(self, kind: str, name: str) -> int:
+    def build(self, workload: str, name: str) -> int:
         """Builds a model; gives its number of parameters."""
-        from vitdense.analysis.workload import WORKLOADS
+        from vitdense.benchmark.cost.workload import WORKLOADS
 
         torch.manual_seed(0)
-        self.workload = WORKLOADS[kind](name, self.settings)
+        self.workload = WORKLOADS[workload](name, self.settings)
         return self.workload.parameters()
 
     def time(self, mode: str) -> float:
@@ -106,27 +127,29 @@ class Session:
         self.workload.model.train(mode == FORWARD_BACKWARD)
         return self._timed(getattr(self.workload, mode))
 
-    def peak(self) -> dict[str, int]:
+    def memory(self) -> dict[str, int]:
         """Bytes held before and at the peak of forward and backward passes.
 
-        Of this process since its start; on CUDA, of what PyTorch allocated.
+        Of this process since its start; on CUDA, of what PyTorch allocated
+        in a pass after the first, which may also compile or choose kernels.
         """
-        before = self._held()
+        held = self._held()
         self.workload.model.train()
-        for _ in range(2):
-            self.workload.forward_backward()
+        self.workload.forward_backward()
         if self.device.type == 'cuda':
-            return {
-                'before': before,
-                'peak': torch.cuda.max_memory_allocated(self.device),
-            }
-        return {'before': before, 'peak': _process_bytes('VmHWM')}
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self.workload.forward_backward()
+        if self.device.type == 'cuda':
+            peak = torch.cuda.max_memory_allocated(self.device)
+        else:
+            peak = _process_bytes('VmHWM')
+        return {'held': held, 'peak': peak}
 
     def macs(self) -> float:
         """Multiply-accumulates of a forward pass."""
         return self.workload.macs()
 
-    def deviation(self) -> float:
+    def deviation(self) -> float | None:
         """See ``BackboneWorkload.deviation``."""
         return self.workload.deviation()
 
@@ -174,9 +197,9 @@ def _processor() -> str:
 def describe(error: BaseException) -> str:
     """One line that tells a user what went wrong."""
     text = str(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in text
-        for words in ("can't allocate memory", 'not enough memory')
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in MEMORY_WORDS)
     ):
         return 'out of memory'
     first = next((line for line in text.splitlines() if line.strip()), '')
@@ -187,12 +210,12 @@ def describe(error: BaseException) -> str:
 
 def serve(requests: Any, answers: Any) -> None:
     """Answers requests until there are no more; the first has the settings."""
-    session: Session | None = None
+    session: WorkerSession | None = None
     for line in requests:
         request = json.loads(line)
         try:
             if session is None:
-                session, result = Session(Settings(**request)), None
+                session, result = WorkerSession(Settings(**request)), None
             else:
                 command = getattr(session, request.pop('command'))
                 result = command(**request)

@@ -1,13 +1,17 @@
-"""What is measured how: shared by the benchmark and its workers."""
+"""What is run how: shared by the benchmark and its workers."""
 
 import re
 from dataclasses import dataclass
 
 DTYPES = ('float32', 'bfloat16', 'float16')
 
-# What can be timed of a backbone, and of a detector.
+# What is timed, by what runs: a backbone, or a detector's training step.
 FORWARD = 'forward'
 FORWARD_BACKWARD = 'forward_backward'
+TIMED = {
+    'backbone': (FORWARD, FORWARD_BACKWARD),
+    'step': (FORWARD_BACKWARD,),
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Settings:
         height: Of the images, in pixels.
         width: Of the images, in pixels.
         batch: Images.
-        compiled: Whether ``torch.compile`` is applied, for this size.
+        compiled: Whether the backbone is compiled, for this size.
         threads: Of a CPU; None leaves it to PyTorch.
         warmup: Runs before those timed.
         repeats: Runs timed.

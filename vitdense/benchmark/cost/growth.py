@@ -4,8 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from vitdense.analysis.settings import FORWARD, FORWARD_BACKWARD
-from vitdense.analysis.speed import Plan, Row, Tick, compare
+from vitdense.benchmark.cost.measure import (
+    Comparison,
+    CostRow,
+    Tick,
+    compare,
+)
+from vitdense.benchmark.cost.settings import FORWARD, FORWARD_BACKWARD
 
 
 @dataclass
@@ -18,7 +23,7 @@ class Growth:
     """
 
     name: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[CostRow] = field(default_factory=list)
 
     def exponents(self) -> dict[str, float]:
         """Powers of the area that the costs grow with.
@@ -60,26 +65,28 @@ def fit_exponent(areas: Sequence[float], costs: Sequence[float]) -> float:
     return covariance / sum((a - x_mean) ** 2 for a in x)
 
 
-def grow(
-    plan: Plan, sizes: Sequence[tuple[int, int]], tick: Tick = lambda _: None
+def measure_growth(
+    comparison: Comparison,
+    sizes: Sequence[tuple[int, int]],
+    tick: Tick = lambda _: None,
 ) -> Iterator[Growth]:
-    """Measures each entry of a plan at each size.
+    """Measures each entry of a comparison at each size.
 
     Args:
-        plan: Its settings' size is not read.
+        comparison: Its settings' size is not read.
         sizes: Heights and widths, in pixels.
-        tick: As for ``speed.compare``.
+        tick: As for ``measure.compare``.
     """
-    for entry in plan.entries:
+    for entry in comparison.entries:
         growth = Growth(entry.name)
         for height, width in sizes:
-            settings = replace(plan.settings, height=height, width=width)
-            one = replace(plan, entries=[entry], settings=settings)
+            settings = replace(comparison.settings, height=height, width=width)
+            one = replace(comparison, entries=[entry], settings=settings)
             growth.rows.extend(compare(one, tick))
         yield growth
 
 
-def _working_bytes(row: Row) -> int | None:
+def _working_bytes(row: CostRow) -> int | None:
     if row.peak_bytes is None or row.held_bytes is None:
         return None
     return row.peak_bytes - row.held_bytes

@@ -2,14 +2,17 @@
 
 A backbone is ``SOURCE:VARIANT{ARGUMENTS}``; the arguments are JSON.
 
-    vitdense.PVT:v2-b2                  registered in OpenMMLab, as SCOPE.TYPE;
-                                        the variant is its ``arch``
+    vitdense.PVT:v2-b2                  PACKAGE.TYPE, registered in OpenMMLab
+                                        or a class of the package; the
+                                        variant is its ``arch``
     mmdet.ResNet{"depth": 50}           the same, by arguments alone
+    mypackage.MyNet:tiny                the same, of any package
     timm:pvt_v2_b2                      a model of timm, as feature extractor
     transformers:cvt{"depth": [1,2,10]} a model type of transformers, from its
                                         default configuration
     plain.PVT:v2-b2                     vitdense.PVT:v2-b2 written out plainly:
                                         what --check compares with
+    plain.mypackage.MyNet:tiny          the same, of another package
 
 A detector is ``CONFIG.py`` or, with its backbone exchanged,
 ``CONFIG.py@BACKBONE``. Weights are always random: nothing is downloaded.
@@ -22,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = ('timm', 'transformers')
+PLAIN = 'plain'
 FORMS = (
-    'SCOPE.TYPE such as vitdense.PVT:v2-b2 or mmdet.ResNet{"depth": 50}',
+    'PACKAGE.TYPE such as vitdense.PVT:v2-b2 or mmdet.ResNet{"depth": 50}',
     'timm:NAME',
     'transformers:TYPE',
     'plain.TYPE:ARCH',
@@ -34,21 +38,23 @@ _PATTERN = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
     """A backbone by name.
 
     Attributes:
-        scope: Registry's scope, 'timm', 'transformers' or 'plain'.
-        type: Name in the registry; '' for a library's model.
+        source: 'timm', 'transformers', or a package that can be imported.
+        type: Name in the package; '' for a model of timm or transformers.
         variant: What stands after the colon; '' if nothing does.
         arguments: Further arguments.
+        plain: Whether its plain form is meant.
     """
 
-    scope: str
-    type: str
-    variant: str
+    source: str
+    type: str = ''
+    variant: str = ''
     arguments: dict[str, Any]
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,15 +77,22 @@ def parse_backbone(text: str) -> BackboneSpec:
         ValueError: If it has none of the forms above.
     """
     match = _PATTERN.fullmatch(text.strip())
-    scope, _, type_ = match['source'].partition('.') if match else ('', '', '')
-    variant = match['variant'] or '' if match else ''
-    fits = bool(variant) if scope in LIBRARIES else bool(type_)
-    if match is None or not fits or (scope in LIBRARIES and type_):
+    path = match['source'] if match else ''
+    variant = (match and match['variant']) or ''
+    top, _, below = path.partition('.')
+    of_library = top in LIBRARIES
+    fits = bool(variant) and not below if of_library else bool(below)
+    if match is None or not fits:
         raise ValueError(
             f'backbone {text!r} has none of the forms: {"; ".join(FORMS)}'
         )
+    package, _, type_ = (below if top == PLAIN else path).rpartition('.')
     return BackboneSpec(
-        scope, type_, variant, _arguments(text, match['json'] or '{}')
+        source=top if of_library else package or 'vitdense',
+        type='' if of_library else type_,
+        variant=variant,
+        arguments=_arguments(text, match['json'] or '{}'),
+        plain=top == PLAIN,
     )
 
 
