@@ -1,6 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes
+# make benchmark-gpu   fill the accelerator tables of docs/performance.md (hours)
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # One process a core, one thread each: threads of several processes would wait
@@ -13,7 +14,7 @@ BIN := .venv/bin
 UPSTREAM_BIN := .venv-upstream/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-upstream lint format clean distclean
+.PHONY: train test test-slow test-upstream benchmark-gpu lint format clean distclean
 
 train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -26,6 +27,9 @@ test-slow: .venv/ready
 
 test-upstream: .venv-upstream/ready
 	$(call PYTEST,$(UPSTREAM_BIN))
+
+benchmark-gpu: .venv/ready
+	$(BIN)/python tools/benchmark_accelerator.py $(BENCHMARK_ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -92,8 +92,9 @@ def to_markdown(rows: Sequence[CostRow]) -> list[str]:
     columns = cells(rows)
     body = zip(*columns.values(), strict=True)
     lines = [columns, ['---'] * len(columns), *body] if columns else []
+    escaped = ([cell.replace('|', r'\|') for cell in line] for line in lines)
     return [
-        *(f'| {" | ".join(line)} |' for line in lines),
+        *(f'| {" | ".join(line)} |' for line in escaped),
         '',
         *(f'- {line}' for line in _errors(rows)),
     ]
