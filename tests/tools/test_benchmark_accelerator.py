@@ -22,7 +22,8 @@ TINY = (
     '"heads": [1, 1], "mlp_ratios": [2, 2], "reductions": [2, 1]}}'
 )
 TITLE = 'Backbones, 32x40, float32, eager'
-SMALL = ['--device', 'cpu', '--sizes', '32x40', '--batch', '2', '--repeats', '1', '--warmup', '0']
+SMALL = ['--device', 'cpu', '--sizes', '32x40', '--batch', '2']
+SMALL += ['--repeats', '1', '--warmup', '0']
 PROGRESS = f'{TITLE}: plain.{TINY}\n{TITLE}: vitdense.{TINY}\n'
 
 

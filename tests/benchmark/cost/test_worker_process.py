@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from vitdense.benchmark.cost.settings import Settings
-from vitdense.benchmark.cost.worker_process import describe, serve
+from vitdense.benchmark.cost.settings import DTYPES, Settings
+from vitdense.benchmark.cost.worker_process import (
+    WorkerSession,
+    describe,
+    serve,
+)
 
 TINY = (
     'vitdense.PVT{"arch": {"design": "v1", "dims": [8, 8], "depths": [1, 1],'
@@ -90,3 +95,97 @@ def test_memory_of_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when a\nb')
     assert describe(refusal) == 'out of memory'
     assert describe(RuntimeError('a\nb')) == 'RuntimeError: a'
+
+
+class Passes:
+    """A workload that records when it runs."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self.model = nn.Identity()
+        self.calls = calls
+
+    def forward(self) -> None:
+        self.calls.append('pass')
+
+    forward_backward = forward
+
+
+@pytest.fixture
+def cuda_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Calls of ``torch.cuda``, which pretends to have two devices."""
+    calls: list[str] = []
+
+    def record(name: str, result: Any = None) -> None:
+        def call(*device: Any) -> Any:
+            calls.append(' '.join([name, *map(str, device)]))
+            return result
+
+        monkeypatch.setattr(torch.cuda, name, call)
+
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    record('set_device')
+    record('synchronize')
+    record('reset_peak_memory_stats')
+    record('memory_allocated', 3)
+    record('max_memory_allocated', 5)
+    return calls
+
+
+def test_cuda_device_becomes_the_current_one(cuda_calls: list[str]) -> None:
+    WorkerSession(Settings(device='cuda:1'))
+    assert cuda_calls == ['set_device 1']
+    with pytest.raises(ValueError, match='has 2 CUDA devices'):
+        WorkerSession(Settings(device='cuda:2'))
+
+
+def test_cuda_is_waited_for_on_both_sides(cuda_calls: list[str]) -> None:
+    session = WorkerSession(Settings(device='cuda'))
+    session.workload = Passes(cuda_calls)
+    session.time('forward')
+    wait = 'synchronize cuda'
+    assert cuda_calls == ['set_device 0', wait, 'pass', wait]
+
+
+def test_cuda_memory_is_that_of_a_warm_pass(cuda_calls: list[str]) -> None:
+    session = WorkerSession(Settings(device='cuda'))
+    session.workload = Passes(cuda_calls)
+    assert session.memory() == {'held': 3, 'peak': 5}
+    assert cuda_calls[1:] == [
+        'memory_allocated cuda',
+        'pass',
+        'reset_peak_memory_stats cuda',
+        'pass',
+        'max_memory_allocated cuda',
+    ]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('compiled', [False, True])
+def test_a_session_on_cuda(dtype: str, compiled: bool) -> None:
+    settings = Settings(
+        device='cuda',
+        height=64,
+        width=96,
+        batch=2,
+        dtype=dtype,
+        compiled=compiled,
+    )
+    started, machine, rate, built, memory, *times, deviation = answers_to(
+        settings,
+        dict(command='machine'),
+        dict(command='product_rate'),
+        dict(command='build', workload='backbone', name=TINY),
+        dict(command='memory'),
+        dict(command='time', mode='forward'),
+        dict(command='time', mode='forward_backward'),
+        dict(command='deviation'),
+    )
+    assert started == {'result': None}
+    assert machine['result']['accelerator']
+    assert machine['result']['cuda'] == torch.version.cuda
+    assert rate['result'] > 1e11
+    assert built['result'] > 0
+    assert 0 < memory['result']['held'] < memory['result']['peak'] < 2**30
+    assert all(time['result'] > 0 for time in times)
+    assert deviation['result'] < 1e-5
