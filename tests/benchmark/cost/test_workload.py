@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from interpreter import check
 from torch import Tensor, nn
 
 from vitdense.benchmark.cost import workload
@@ -92,3 +93,12 @@ class Level(nn.Module):
 
     def forward(self, level: Tensor) -> tuple[Tensor]:
         return (level,)
+
+
+def test_rows_of_others_do_not_hold_our_backbones() -> None:
+    """What a row imports is part of the memory that it is measured by."""
+    check(
+        'import sys, vitdense.benchmark.cost.workload;'
+        'held = {"vitdense.backbones", "vitdense.reference"};'
+        'assert not held & set(sys.modules), held & set(sys.modules)'
+    )

@@ -17,7 +17,6 @@ from vitdense.benchmark.build import (
 from vitdense.benchmark.cost.flops import count_flops
 from vitdense.benchmark.cost.settings import Settings
 from vitdense.benchmark.names import parse_backbone, parse_detector
-from vitdense.reference.plain_backbone import draw_weights
 
 BOXES_PER_IMAGE = 8  # of a detector's step; COCO has 7.3 on average
 
@@ -69,7 +68,7 @@ class BackboneWorkload(Workload):
     """Random images through a backbone; gradients of ones at each output.
 
     Args:
-        name: As ``specs.parse_backbone`` reads it.
+        name: As ``names.parse_backbone`` reads it.
         settings: How it is run.
     """
 
@@ -104,6 +103,9 @@ class BackboneWorkload(Workload):
         plain = plain_form(self.model)
         if plain is None:
             return None
+        # here: what is imported is part of the memory of every other row
+        from vitdense.reference.plain_backbone import draw_weights
+
         draw_weights(self.model)
         self.model.eval()
         with torch.no_grad(), _full_float32():
@@ -121,7 +123,7 @@ class StepWorkload(Workload):
     """Random images, boxes and masks through a detector's losses.
 
     Args:
-        name: As ``specs.parse_detector`` reads it.
+        name: As ``names.parse_detector`` reads it.
         settings: How it is run.
     """
 
