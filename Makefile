@@ -1,7 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
-# make test-slow   the few that take minutes
-# make benchmark-gpu   fill the accelerator tables of docs/performance.md (hours)
+# make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
+# make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # One process a core, one thread each: threads of several processes would wait
@@ -14,7 +14,7 @@ BIN := .venv/bin
 UPSTREAM_BIN := .venv-upstream/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-upstream benchmark-gpu lint format clean distclean
+.PHONY: train test test-slow test-upstream benchmark-gpu lint format tables clean distclean
 
 train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -43,6 +43,9 @@ lint: .venv/ready
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+tables: .venv/ready
+	$(BIN)/python .ci/model_tables.py
 
 .venv/ready: STACK = openmmlab
 .venv-upstream/ready: STACK = upstream

@@ -15,6 +15,7 @@ DIRECTIONS = {
     'checkpoint': {'checkpoint', 'layers'},
     'backbones': {'backbones', 'layers', 'checkpoint', 'registry'},
     'ops': {'ops'},
+    'compat': {'compat', 'checkpoint'},
 }
 CORE = ('layers', 'checkpoint', 'backbones')
 CORE_LIBRARIES = {'filelock', 'mmengine', 'numpy', 'safetensors', 'torch'}

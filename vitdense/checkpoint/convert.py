@@ -1,8 +1,6 @@
 """Rewrites a checkpoint under vitdense's names, or under the official ones."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from .matching.rules import Layout
 from .reading.digest import TENSORS_SHA256, digest_tensors
 from .reading.source import locate
 from .report import LoadReport
+from .whole_file import whole_file
 
 SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 
@@ -181,16 +180,9 @@ def _official_layout(family: Family, names: Iterable[str]) -> Layout:
 def _write(
     tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path
 ) -> None:
-    """Write under a temporary name, which becomes the file when whole."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    os.close(handle)
-    part = Path(name)
-    try:
+    with whole_file(path) as part:
         if path.suffix == '.safetensors':
             save_file(whole, part, metadata)
         else:
             torch.save({k: t.clone() for k, t in whole.items()}, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
