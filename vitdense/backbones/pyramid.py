@@ -206,7 +206,7 @@ class PyramidBackbone(BaseModule):
                     f'{self._title}: init_cfg type {config.get("type")!r} is '
                     "not known; choose from ['Pretrained'], or None"
                 )
-            from vitdense.checkpoint import load_backbone
+            from vitdense.checkpoint.load import load_backbone
 
             load_backbone(
                 self, config['checkpoint'], sha256=config.get('sha256')
