@@ -114,7 +114,7 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
         '[a](#one-code-two) [b](#one-code-two-1) [c](page.md#one-code-two)\n'
         '[d](#one-code) [e](gone.md) [f](page.md#gone) [g](http://x.y/z)\n'
         '`tools/train.py` `tools/gone.py` `vitdense/layers/*.py` `vitdense/`\n'
-        '`vitdense/backbones/<family>/model.py` `vitdense/<name>/model.py`\n'
+        '`vitdense/backbones/<family>/model.py` `vitdense/<name>/gone.py`\n'
         '`configs/{pvt,cvt}/README.md` `configs/{pvt,gone}/README.md`\n'
         "`_base_ = 'vitdense::pvt/gone.py'` `vitdense::convolve`\n"
         '`tools/train.py/` tools/word.py `work_dirs/tools/mine.py`\n\n'
@@ -129,7 +129,7 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
     assert list(missing_paths(page)) == [
         'configs/gone.py',
         'tools/gone.py',
-        'vitdense/<name>/model.py',
+        'vitdense/<name>/gone.py',
         'configs/{pvt,gone}/README.md',
         'configs/pvt/gone.py',
         'tools/train.py/',
