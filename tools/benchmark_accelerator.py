@@ -2,8 +2,9 @@
 
 Models are held against what a user would run otherwise, at sizes of
 segmentation and detection, in float32 and under bfloat16 autocast, eager and
-compiled; all of it takes hours. Each section is written as soon as it is
-measured, and kept until it is measured again: --only fills the page in parts.
+compiled; all of it takes hours. Each comparison is written as soon as it is
+measured, and a section stays until it is measured again: --only fills the
+page in parts.
 """
 
 import argparse
@@ -192,13 +193,17 @@ def choose(
     }
 
 
-def measure(title: str, comparisons: Sequence[Comparison]) -> list[CostRow]:
-    rows = []
+def fill(
+    page: ResultsPage, title: str, comparisons: Sequence[Comparison]
+) -> list[CostRow]:
+    """Measures a section; after each comparison the page has its rows."""
+    rows: list[CostRow] = []
     for comparison in comparisons:
         for row in compare(comparison):
             row.name = row.name.replace(f'{ROOT}/', '')
             rows.append(row)
             print(f'{title}: {row.name}', file=sys.stderr)
+        page.write(title, rows)
     return rows
 
 
@@ -217,13 +222,12 @@ def main() -> int:
     failed = 0
     for title, comparisons in sections.items():
         try:
-            rows = measure(title, comparisons)
+            rows = fill(page, title, comparisons)
         except KeyboardInterrupt:
             print(f'error: interrupted in {title!r}', file=sys.stderr)
             return 1
         print(title)
         show_rows(rows, console())
-        page.write(title, rows)
         failed += sum(row.error is not None for row in rows)
     return int(failed > 0)
 
