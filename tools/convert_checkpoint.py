@@ -12,7 +12,7 @@ try:
     from vitdense.checkpoint import convert_checkpoint, install
     from vitdense.checkpoint.adapt import Shape
     from vitdense.checkpoint.load import shapes
-    from vitdense.engine.cli import OneLineParser, one_line_errors
+    from vitdense.preflight.cli import OneLineParser, one_line_errors
 except ImportError as error:
     sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
 

@@ -1,13 +1,13 @@
-"""What the command lines share: options, their config, one-line errors."""
+"""What the command lines share: options, and the one place where errors end."""
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 # What mmengine, mmdet and mmseg raise while a config is read and built.
 BAD_INPUT = (
@@ -33,16 +33,22 @@ def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where the input is bad.
 
     Meant around the checks that precede the work. An error inside the work
-    itself keeps its traceback. What the libraries warn of while they are
-    imported (optional packages) is left out, to leave the one line alone.
+    itself keeps its traceback.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', module=r'(mmcv|mmdet|mmseg)\.')
-            yield
+        yield
     except BAD_INPUT as error:
         print(f'error: {describe(error)}', file=sys.stderr)
         raise SystemExit(2) from None
+
+
+@contextmanager
+def nothing_shown() -> Iterator[None]:
+    """Leave out what libraries print and warn of while they are imported and
+    built: optional packages, the reading of files, coming changes."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter('ignore')
+        yield
 
 
 def describe(error: BaseException) -> str:
@@ -91,6 +97,11 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help='run the backbone through torch.compile, for all image sizes',
     )
     parser.add_argument(
+        '--show-settings',
+        action='store_true',
+        help='show environment and config on the screen, not in the log alone',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
@@ -103,17 +114,3 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help='given by torch.distributed.launch',
     )
-
-
-def read_config(args: argparse.Namespace) -> Config:
-    """The config that the common options ask for, before its checks."""
-    # how mmengine learns which process of its machine this is
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    from vitdense.engine.config import load_config, set_compile
-
-    cfg = load_config(
-        args.config, args.work_dir, args.cfg_options, args.launcher
-    )
-    if args.compile:
-        set_compile(cfg)
-    return cfg
