@@ -1,10 +1,18 @@
 """One line for bad input."""
 
 import argparse
+import warnings
 
 import pytest
 
-from vitdense.engine.cli import add_common_options, describe, one_line_errors
+from vitdense.preflight.cli import (
+    add_common_options,
+    describe,
+    named,
+    nothing_shown,
+    one_line_errors,
+)
+from vitdense.preflight.options import CommonOptions
 
 
 def test_describe() -> None:
@@ -32,3 +40,32 @@ def test_none_in_options() -> None:
     add_common_options(parser)
     args = parser.parse_args(['--cfg-options', 'a.b=None', 'c=[1,2]'])
     assert args.cfg_options == {'a.b': None, 'c': [1, 2]}
+
+
+def test_options_are_taken_from_the_command_line() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('config')
+    add_common_options(parser)
+    options = CommonOptions.of(parser.parse_args(['a.py', '--compile']))
+    assert options == CommonOptions(config='a.py', compile=True)
+
+
+def test_nothing_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with nothing_shown():
+        print('loading annotations into memory...')
+        warnings.warn('old', DeprecationWarning, stacklevel=1)
+    print('shown')
+    assert capsys.readouterr() == ('shown\n', '')
+
+
+def test_errors_are_given_their_place() -> None:
+    with pytest.raises(ValueError, match=r'^val_cfg: no$'), named('val_cfg'):
+        raise ValueError('no')
+    named_already = r'^val_dataloader.dataset: no$'
+    with pytest.raises(ValueError, match=named_already):
+        with named('val_dataloader'), named('val_dataloader.dataset'):
+            raise ValueError('no')
+    # a slip in someone's code, with its line
+    slip = r"^val_cfg: 'x' \(KeyError at .*test_cli\.py:\d+\)$"
+    with pytest.raises(ValueError, match=slip), named('val_cfg'):
+        raise KeyError("'x'")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -11,10 +12,12 @@ from mmengine.config import DictAction
 
 # What mmengine, mmdet and mmseg raise while a config is read and built.
 BAD_INPUT = (
+    ArithmeticError,
     AssertionError,
     AttributeError,
     ImportError,
     LookupError,
+    NameError,
     NotImplementedError,
     OSError,
     RuntimeError,
@@ -60,6 +63,27 @@ def describe(error: BaseException) -> str:
     if isinstance(error, ImportError) and '.so' in line:
         line += LIBRARY_HINT
     return line
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Begin the messages of errors raised inside with a config's place.
+
+    What is raised inside may be a slip in a user's own class: of errors that
+    name no setting, the message says where in the code they come from.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = describe(error)
+        if not isinstance(error, OSError | RuntimeError | ValueError):
+            *_, last = traceback.extract_tb(error.__traceback__)
+            text += (
+                f' ({type(error).__name__} at {last.filename}:{last.lineno})'
+            )
+        if text.startswith(place.partition('.')[0]):
+            raise
+        raise ValueError(f'{place}: {text}') from error
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -56,9 +56,10 @@ def load_config(options: CommonOptions) -> Config:
 
 def _make_room(cfg: Config, cfg_options: Mapping[str, Any]) -> None:
     """Replace a None by a mapping where an option goes inside of it."""
-    for key in cfg_options:
+    for key, value in cfg_options.items():
         node: Any = cfg._cfg_dict
-        for part in key.split('.')[:-1]:
+        parts = key.split('.')
+        for part in parts if isinstance(value, Mapping) else parts[:-1]:
             if isinstance(node, dict) and node.get(part, 0) is None:
                 node[part] = ConfigDict()
             index = part.isdigit() and isinstance(node, list | tuple)

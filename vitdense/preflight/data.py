@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from PIL import Image
 
+from vitdense.preflight.cli import named
 from vitdense.preflight.coco_file import (
     CocoReader,
     check_images,
@@ -59,7 +60,8 @@ def open_sources(cfg: Config, splits: Sequence[str]) -> list[Source]:
         for place, settings in leaf_datasets(cfg, split).items():
             kinds = resolve(settings.type)
             if all(isclass(k) and issubclass(k, BaseDataset) for k in kinds):
-                dataset = DATASETS.build({**settings, 'lazy_init': True})
+                with named(place):
+                    dataset = DATASETS.build({**settings, 'lazy_init': True})
                 paths = (dataset.data_root, dataset.ann_file)
                 away = is_elsewhere(
                     f'{paths}{dataset.data_prefix}', *_backends(settings)
@@ -84,19 +86,22 @@ def check_folders(sources: Sequence[Source]) -> None:
         FileNotFoundError: If one is missing.
         ValueError: If one is empty.
     """
-    for place, dataset, elsewhere in sources:
-        if not elsewhere and not hasattr(dataset, 'prepare'):
-            _check_folders(place, dataset)
+    for source in sources:
+        if not hasattr(source.dataset, 'prepare'):
+            _check_folders(source)
 
 
-def _check_folders(place: str, dataset: BaseDataset) -> None:
+def _check_folders(source: Source) -> None:
+    place, dataset, elsewhere = source
     folders = {f'{place}.data_root': dataset.data_root}
     for key, folder in dataset.data_prefix.items():
         folders[f'{place}.data_prefix.{key}'] = folder
     for key, folder in folders.items():
-        if folder and not Path(folder).is_dir():
+        if elsewhere or not folder:
+            continue
+        if not Path(folder).is_dir():
             raise FileNotFoundError(f'{key}: no folder {folder!r}')
-        if folder and next(Path(folder).iterdir(), None) is None:
+        if next(Path(folder).iterdir(), None) is None:
             raise ValueError(f'{key}: the folder {folder!r} is empty')
 
 
@@ -114,7 +119,7 @@ def check_files(
         place, dataset, elsewhere = source
         if hasattr(dataset, 'prepare'):
             dataset.prepare()
-            _check_folders(place, dataset)
+            _check_folders(source)
         if hasattr(dataset, 'COCOAPI'):
             _check_coco(source, reader)
         elif 'seg_map_path' in dataset.data_prefix and not elsewhere:

@@ -83,7 +83,7 @@ def check_keys(
     for option in options:
         first = option.partition('.')[0]
         if not _read_at_top(first, after):
-            others = _same_elsewhere(after, first)
+            others = _same_elsewhere(before, first)
             _refuse(option, first, others or _near(first, '', top_level()))
     for option, value in options.items():
         node_before, node_after = before._cfg_dict, after._cfg_dict

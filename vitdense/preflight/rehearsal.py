@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from vitdense.engine.runner import runner_settings
-from vitdense.preflight.cli import BAD_INPUT, describe
+from vitdense.preflight.cli import named
 
 # Other samplers compose a batch of images that belong together.
 INDEPENDENT = (DefaultSampler, InfiniteSampler)
@@ -129,7 +129,8 @@ class Rehearsal(Runner):
             ValueError: If it does not pass, or an image is too small.
         """
         loader = getattr(self, f'_{split}_dataloader')
-        usual = isinstance(loader.sampler, INDEPENDENT)
+        sampler = getattr(loader.batch_sampler, 'sampler', None)
+        usual = isinstance(sampler, INDEPENDENT)
         wrapper = self.optim_wrapper
         if not usual or isinstance(wrapper, OptimWrapperDict):
             self.logger.info(f'not tried before the run: a step of {split}')
@@ -203,21 +204,6 @@ def _refuse_small_images(model: nn.Module) -> None:
                 )
 
     inner.get_submodule('data_preprocessor').register_forward_hook(check)
-
-
-@contextmanager
-def named(place: str) -> Iterator[None]:
-    """Begin the messages of errors raised inside with their place."""
-    try:
-        yield
-    except BAD_INPUT as error:
-        text = describe(error)
-        if text.startswith((place, *PLACES)):
-            raise
-        raise ValueError(f'{place}: {text}') from error
-
-
-PLACES = ('train_', 'val_', 'test_', 'optim_wrapper', 'model.')
 
 
 @contextmanager
