@@ -15,7 +15,9 @@ def config(**wrapper: object) -> Config:
 @pytest.fixture
 def on(monkeypatch: pytest.MonkeyPatch):
     def choose(device: str) -> None:
-        monkeypatch.setattr('vitdense.preflight.amp.get_device', lambda: device)
+        monkeypatch.setattr(
+            'vitdense.preflight.amp.get_device', lambda: device
+        )
 
     return choose
 

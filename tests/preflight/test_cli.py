@@ -62,9 +62,12 @@ def test_errors_are_given_their_place() -> None:
     with pytest.raises(ValueError, match=r'^val_cfg: no$'), named('val_cfg'):
         raise ValueError('no')
     named_already = r'^val_dataloader.dataset: no$'
-    with pytest.raises(ValueError, match=named_already):
-        with named('val_dataloader'), named('val_dataloader.dataset'):
-            raise ValueError('no')
+    with (
+        pytest.raises(ValueError, match=named_already),
+        named('val_dataloader'),
+        named('val_dataloader.dataset'),
+    ):
+        raise ValueError('no')
     # a slip in someone's code, with its line
     slip = r"^val_cfg: 'x' \(KeyError at .*test_cli\.py:\d+\)$"
     with pytest.raises(ValueError, match=slip), named('val_cfg'):

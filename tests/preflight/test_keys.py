@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 from small_runs import DETECTOR, SEGMENTER
 
+from vitdense.preflight.cli import nothing_shown
 from vitdense.preflight.config import load_config
 from vitdense.preflight.options import CommonOptions
-from vitdense.preflight.prepare import nothing_shown, no_traces
+from vitdense.preflight.rehearsal import no_traces
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(
@@ -109,13 +110,13 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
     ('key', 'nearest'),
     [
         ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
-        ('optim_wrapper.optimzer.lr', 'optim_wrapper.optimizer.lr'),
+        ('optim_wrapper.optimiser.lr', 'optim_wrapper.optimizer.lr'),
         ('optim_wrapper.optimizer.beta', 'optim_wrapper.optimizer.betas'),
         (
-            'default_hooks.checkpoint.intervall',
+            'default_hooks.checkpoint.intervals',
             'default_hooks.checkpoint.interval',
         ),
-        ('default_hooks.chekpoint.interval', 'default_hooks.checkpoint.int'),
+        ('default_hooks.checkpoints.interval', 'default_hooks.checkpoint.int'),
         ('data_root', 'train_dataloader.dataset.data_root, val_dataloader.'),
         ('dataset_type', 'train_dataloader.dataset.type'),
         ('train_pipeline', 'train_dataloader.dataset.pipeline'),
@@ -126,20 +127,22 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
         ('randomness.sed', 'randomness.seed'),
         ('loadfrom', 'load_from'),
         ('train_dataloader.batchsize', 'train_dataloader.batch_size'),
-        ('train_dataloader.dataset.filter_cfg.min_sise', 'train_dataloader.dataset.filter_cfg'),
+        (
+            'train_dataloader.dataset.filter_cfg.min_sise',
+            'train_dataloader.dataset.filter_cfg',
+        ),
         ('param_scheduler.0.eta_mim', 'param_scheduler.0.'),
     ],
 )
 def test_the_nearest_key(key: str, nearest: str) -> None:
-    with pytest.raises(ValueError) as refusal:
+    said = f'^--cfg-options {key}: no part of .* is read: {nearest}'
+    with pytest.raises(ValueError, match=said):
         load(DETECTOR, **{key: 1})
-    assert str(refusal.value).startswith(f'--cfg-options {key}: no part of')
-    assert f'that is read: {nearest}' in str(refusal.value)
 
 
 def test_keys_inside_of_a_value() -> None:
-    hook = dict(type='CheckpointHook', intervall=1)
-    with pytest.raises(ValueError, match="'intervall'"):
+    hook = dict(type='CheckpointHook', intervals=1)
+    with pytest.raises(ValueError, match="'intervals'"):
         load(DETECTOR, default_hooks__mine=hook)
 
 
@@ -198,9 +201,8 @@ def misspelt(draw: Callable) -> tuple[Path, str, str]:
 
 def check_misspelt(drawn: tuple[Path, str, str]) -> None:
     path, key, wrong = drawn
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(ValueError, match=f'is read: {key}$'):
         load(path, **{wrong: 1})
-    assert str(refusal.value).endswith(f'is read: {key}')
 
 
 few = settings(

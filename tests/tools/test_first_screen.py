@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mmengine.runner import CheckpointLoader
 from small_runs import DETECTOR, small_shapes, where
 
 __all__ = ['small_shapes']
@@ -15,7 +18,7 @@ __all__ = ['small_shapes']
 MISTAKES = {
     'train_cfg.max_epoch=1': 'train_cfg.max_epochs',
     'train_cfg.max_epochs=0': 'train_cfg.max_epochs=0 is not',
-    'optim_wrapper.optimzer.lr=1': 'optim_wrapper.optimizer.lr',
+    'optim_wrapper.optimzer.lr=1': 'optimizer.lr',  # codespell:ignore
     'optim_wrapper.optimizer.lr=-1': 'optim_wrapper: Invalid learning rate',
     'optim_wrapper.optimizer.type=Adan': 'optim_wrapper: ',
     'train_dataloader.batch_size=0': 'train_dataloader.batch_size=0 is not',
@@ -24,7 +27,7 @@ MISTAKES = {
     'model.neck.out_channels=63': 'train_dataloader: one batch through the',
     'model.test_cfg.rcnn.nms.type=none': 'val_dataloader: one batch through',
     'model.rpn_head.type=RPN': 'RPN',
-    'default_hooks.checkpoint.intervall=1': 'default_hooks.checkpoint.interv',
+    'default_hooks.checkpoint.intervall=1': 'interval',  # codespell:ignore
     'default_hooks.logger.type=Logger': 'Logger',
     'data_root=/elsewhere': 'train_dataloader.dataset.data_root',
     'param_scheduler.0.start_factor=7': 'param_scheduler: ',
@@ -35,9 +38,7 @@ MISTAKES = {
 }
 
 
-def line_of(
-    tool: Callable, data: Path, work_dir: Path, *options: str
-) -> str:
+def line_of(tool: Callable, data: Path, work_dir: Path, *options: str) -> str:
     """The one line that ends a training, which must write nothing."""
     outcome = tool(
         'train.py',
@@ -160,3 +161,46 @@ def test_the_first_screen(
     assert 'none, from scratch' in text
     scalars = next((tmp_path / 'work').glob('*/vis_data/scalars.json'))
     assert 'loss' in json.loads(scalars.read_text().splitlines()[0])
+
+
+def train(
+    tool: Callable, data: Path, work_dir: Path, epochs: int, *args: object
+) -> str:
+    """Train the detector on; gives what is on the screen."""
+    outcome = tool(
+        'train.py',
+        *(DETECTOR, '--work-dir', work_dir, *args, '--cfg-options'),
+        *(f'{key}={value}' for key, value in where(data).items()),
+        *(f'train_cfg.max_epochs={epochs}', 'param_scheduler=None'),
+        'default_hooks.logger.interval=1',
+    )
+    assert outcome.code == 0, outcome.err
+    return str(outcome.out)
+
+
+def test_runs_repeat_and_resume(
+    tool: Callable,
+    small_shapes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+    load = CheckpointLoader.load_checkpoint
+
+    def count(filename: str, *args: Any, **settings: Any) -> Any:
+        read.append(filename)
+        return load(filename, *args, **settings)
+
+    monkeypatch.setattr(CheckpointLoader, 'load_checkpoint', count)
+    for name in ('one', 'other'):
+        train(tool, small_shapes, tmp_path / name, 1)
+    files = [tmp_path / name / 'epoch_1.pth' for name in ('one', 'other')]
+    one, other = (load(str(file))['state_dict'] for file in files)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not read
+    screen = train(tool, small_shapes, tmp_path / 'one', 2, '--resume')
+    # what preflight read is not read again
+    assert read == [str(files[0])]
+    assert f'weights    {files[0]}, going on' in screen
+    assert 'Epoch(train) [2][1/2]' in screen
+    assert 'Epoch(train) [1][' not in screen

@@ -40,6 +40,9 @@ class PreparedRunner(Runner):
         settings: The arguments of mmengine's Runner; parts may be built.
     """
 
+    cfg: Config
+    _train_dataloader: Any
+
     def __init__(
         self,
         *,

@@ -1,4 +1,4 @@
-"""What the command lines share: options, and the one place where errors end."""
+"""What the command lines share: options, and the place where errors end."""
 
 import argparse
 import sys

@@ -166,7 +166,9 @@ def set_tta(cfg: Config) -> None:
     metrics = [
         evaluator.get('metric') for evaluator in evaluators(cfg, 'test')
     ]
-    if type_name(cfg.tta_model.type) == 'DetTTAModel' and 'segm' in str(metrics):
+    if type_name(cfg.tta_model.type) == 'DetTTAModel' and 'segm' in str(
+        metrics
+    ):
         raise ValueError(
             "--tta: mmdet's DetTTAModel merges boxes, not masks, and "
             f"test_evaluator.metric is {metrics}; choose 'bbox'"

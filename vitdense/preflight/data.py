@@ -146,9 +146,7 @@ def _check_coco(source: Source, reader: CocoReader) -> None:
         check_images(key, path, content, dataset.data_prefix['img'])
 
 
-def _check_label_maps(
-    place: str, dataset: Any, num_classes: int
-) -> None:
+def _check_label_maps(place: str, dataset: Any, num_classes: int) -> None:
     pairs: list[dict[str, Any]] = dataset.load_data_list()
     if not pairs:
         raise ValueError(

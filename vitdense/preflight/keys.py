@@ -253,7 +253,8 @@ def parameters(target: Any) -> tuple[set[str], bool]:
     """Names that a class or function takes, and whether it takes no others."""
     inits = [target]
     if inspect.isclass(target):
-        inits = [c.__init__ for c in target.__mro__ if '__init__' in vars(c)]
+        own = [vars(kind) for kind in target.__mro__]
+        inits = [each['__init__'] for each in own if '__init__' in each]
     names: set[str] = set()
     for init in inits:
         if init is object.__init__:

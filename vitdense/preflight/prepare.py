@@ -164,16 +164,25 @@ def _check(
         if 'train' in splits and cfg.get('resume'):
             check_training_state(start, content)
         prepared.checkpoints[start] = content
+    _rehearse(rehearsal, prepared, splits)
+    return prepared
+
+
+def _rehearse(
+    rehearsal: Rehearsal, prepared: Prepared, splits: Sequence[str]
+) -> None:
+    """Build what the run will build, and pass a batch of each split."""
+    parts, cfg = prepared.parts, prepared.cfg
     for split in splits:
-        loader = rehearsal.build_loader(split)
-        prepared.parts[f'{split}_dataloader'] = loader
+        parts[f'{split}_dataloader'] = rehearsal.build_loader(split)
     if 'train' in splits:
         rehearsal.build_training()
     for split in splits:
         rehearsal.try_step(split)
     for split in set(splits) - {'train'}:
-        evaluator = rehearsal.build_evaluation(split)
-        prepared.parts[f'{split}_evaluator'] = evaluator
+        parts[f'{split}_evaluator'] = rehearsal.build_evaluation(split)
+    # samplers have the seed by now; a resumed run takes its checkpoint's
+    if not cfg.get('resume'):
+        parts['randomness'] = rehearsal.drawn_randomness
     prepared.summary = describe_run(rehearsal, cfg, splits)
     prepared.records = rehearsal.records
-    return prepared

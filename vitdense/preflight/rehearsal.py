@@ -23,8 +23,17 @@ from torch.utils.data import DataLoader
 from vitdense.engine.runner import runner_settings
 from vitdense.preflight.cli import named
 
+Loader = DataLoader[Any]
 # Other samplers compose a batch of images that belong together.
 INDEPENDENT = (DefaultSampler, InfiniteSampler)
+
+
+class Keeper(logging.Handler):
+    """Keeps what is logged in a list."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self.emit = records.append  # type: ignore[assignment, method-assign]
 
 
 class Rehearsal(Runner):
@@ -32,6 +41,9 @@ class Rehearsal(Runner):
 
     ``records`` has what it logged, for the log file of the run to come.
     """
+
+    _train_loop: Any
+    optim_wrapper: Any
 
     def __init__(self, cfg: Config) -> None:
         self.records: list[logging.LogRecord] = []
@@ -46,9 +58,7 @@ class Rehearsal(Runner):
         logger = MMLogger.get_instance(
             self.experiment_name, log_level=log_level
         )
-        keeper = logging.Handler(log_level)
-        keeper.emit = self.records.append  # type: ignore[method-assign]
-        logger.handlers = [keeper]
+        logger.handlers = [Keeper(self.records)]
         return logger
 
     def wrap_model(
@@ -63,7 +73,7 @@ class Rehearsal(Runner):
     def dump_config(self) -> None:
         """Nothing yet: the run does it."""
 
-    def build_loader(self, split: str) -> DataLoader:
+    def build_loader(self, split: str) -> Loader:
         """Build a split's data set, samplers and loader, for the run too.
 
         Raises:
@@ -115,6 +125,13 @@ class Rehearsal(Runner):
             build(getattr(self, f'_{split}_loop'))
         return evaluator
 
+    @property
+    def drawn_randomness(self) -> dict[str, Any]:
+        """The settings of random numbers, with the seed that was drawn."""
+        settings = dict(self._randomness_cfg)
+        extra = self.rank if settings.get('diff_rank_seed') else 0
+        return {**settings, 'seed': self.seed - extra}
+
     def set_weights(self) -> None:
         """Initialise the model, or read its pretrained weights."""
         self._init_model_weights()
@@ -141,15 +158,15 @@ class Rehearsal(Runner):
                     optim_context=wrapper.optim_context,
                     update_params=lambda loss: None,
                 )
-                model.train().train_step(batch, optim_wrapper=dry)
+                model.train()
+                model.train_step(batch, optim_wrapper=dry)
             else:
-                getattr(model.eval(), f'{split}_step')(batch)
+                model.eval()
+                getattr(model, f'{split}_step')(batch)
 
     @contextmanager
-    def _trial(
-        self, split: str, loader: DataLoader
-    ) -> Iterator[tuple[nn.Module, Any]]:
-        """A copy of the model, as a pass may change statistics, and a batch."""
+    def _trial(self, split: str, loader: Loader) -> Iterator[tuple[Any, Any]]:
+        """A copy of the model, whose statistics a pass may change; a batch."""
         place = f'{split}_dataloader'
         with torch.no_grad():
             with named(f'{place}.dataset'):
@@ -160,12 +177,12 @@ class Rehearsal(Runner):
                 yield model, batch
 
 
-def small_batch(loader: DataLoader) -> Any:
+def small_batch(loader: Loader) -> Any:
     """The data set's smallest picture, and another where batches have more.
 
     One picture alone is too few for some norms, which the run never sees.
     """
-    dataset = loader.dataset
+    dataset: Any = loader.dataset
     count = len(dataset)
     while isinstance(dataset, RepeatDataset):
         dataset = dataset.dataset
@@ -223,7 +240,7 @@ def no_traces() -> Iterator[None]:
             kind._instance_dict.update(before.get(kind, {}))
 
 
-def _subclasses(kind: type) -> Iterator[Any]:
+def _subclasses(kind: Any) -> Iterator[Any]:
     for each in kind.__subclasses__():
         yield each
         yield from _subclasses(each)

@@ -41,7 +41,7 @@ def describe_run(
 
 
 def _model(rehearsal: Rehearsal, cfg: Config) -> str:
-    model = getattr(rehearsal.model, 'module', rehearsal.model)
+    model: Any = getattr(rehearsal.model, 'module', rehearsal.model)
     settings = cfg.model.get('module', cfg.model).get('backbone') or {}
     arch = settings.get('arch')
     millions = sum(p.numel() for p in model.parameters()) / 1e6
