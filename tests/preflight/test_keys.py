@@ -84,10 +84,11 @@ SEGMENTATION = {
 }
 
 
-def load(path: Path, **options: object) -> Config:
-    keys = {key.replace('__', '.'): value for key, value in options.items()}
+def load(path: Path, options: dict[str, object]) -> Config:
     with nothing_shown(), no_traces():
-        return load_config(CommonOptions(config=str(path), cfg_options=keys))
+        return load_config(
+            CommonOptions(config=str(path), cfg_options=options)
+        )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def load(path: Path, **options: object) -> Config:
 )
 def test_no_plausible_option_is_refused(path: Path) -> None:
     segments = Config.fromfile(path).default_scope == 'mmseg'
-    load(path, **PLAUSIBLE, **(SEGMENTATION if segments else DETECTION))
+    load(path, PLAUSIBLE | (SEGMENTATION if segments else DETECTION))
 
 
 @pytest.mark.parametrize(
@@ -137,13 +138,13 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
 def test_the_nearest_key(key: str, nearest: str) -> None:
     said = f'^--cfg-options {key}: no part of .* is read: {nearest}'
     with pytest.raises(ValueError, match=said):
-        load(DETECTOR, **{key: 1})
+        load(DETECTOR, {key: 1})
 
 
 def test_keys_inside_of_a_value() -> None:
     hook = dict(type='CheckpointHook', intervals=1)
     with pytest.raises(ValueError, match="'intervals'"):
-        load(DETECTOR, default_hooks__mine=hook)
+        load(DETECTOR, {'default_hooks.mine': hook})
 
 
 def test_what_a_hook_asks_the_config_for_is_read(
@@ -157,9 +158,9 @@ def test_what_a_hook_asks_the_config_for_is_read(
     path = tmp_path / 'mine.py'
     text = f'_base_ = {str(SEGMENTER)!r}\nmy_key = other_key = 1\n'
     path.write_text(text + "custom_imports = dict(imports=['my_hooks'])")
-    assert load(path, my_key=2).my_key == 2
+    assert load(path, {'my_key': 2}).my_key == 2
     with pytest.raises(ValueError, match="'other_key'"):
-        load(path, other_key=2)
+        load(path, {'other_key': 2})
 
 
 def places(node: object, place: str = '') -> list[str]:
@@ -202,7 +203,7 @@ def misspelt(draw: Callable) -> tuple[Path, str, str]:
 def check_misspelt(drawn: tuple[Path, str, str]) -> None:
     path, key, wrong = drawn
     with pytest.raises(ValueError, match=f'is read: {key}$'):
-        load(path, **{wrong: 1})
+        load(path, {wrong: 1})
 
 
 few = settings(

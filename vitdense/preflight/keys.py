@@ -4,7 +4,8 @@ A key is read if the config file has it already, inside of something that is
 built; or if what is built from that place takes it as a parameter. What a
 class hands on as ``**kwargs`` is followed to its base classes. Where that
 leads nowhere, or a plain mapping is read key by key, the key must at least be
-a word in the code of the libraries: a word that is not there is read nowhere.
+a word in the code of the libraries (a word that is not there is read nowhere)
+and not almost another key of that place.
 
 At the top level only what the Runner and our tools take is read. The other
 names there (``data_root``, ``train_pipeline``) did their work while the file
@@ -61,6 +62,8 @@ READERS: tuple[tuple[str, tuple[Callable[..., Any], ...], set[str]], ...] = (
     (r'.*\bnorm_cfg', (), {'requires_grad', 'num_groups'}),
     (r'.*\binit_cfg(\.\d+)?', (), {'override'}),
 )
+# So similar to a key beside it that it is a slip of the pen, not another key.
+SLIP = 0.85
 # Mappings whose keys are names of the user's own.
 FREE = r'.*\b(backend_args|file_client_args|metainfo|custom_keys)(\..*)?'
 ROOTS = [v for v in vars(registries).values() if isinstance(v, Registry)]
@@ -114,14 +117,15 @@ def _check_key(
     if known or key in ANYWHERE or not isinstance(after, Mapping):
         return
     child = after.get(key)
-    if place == 'default_hooks' and (not child or 'type' in child):
+    named = isinstance(child, Mapping) and 'type' in child
+    if place == 'default_hooks' and (named or child is None):
         return  # a hook of any name, or one taken away
-    found = _readers(place, after)
-    if found is None or re.fullmatch(FREE, place):
+    if re.fullmatch(FREE, place):
         return
-    names, closed, packages = found
-    if key not in names and (closed or not _mentioned(key, packages)):
-        siblings = {*names, *(before if isinstance(before, Mapping) else ())}
+    names, closed, packages = _readers(place, after)
+    siblings = {*names, *(before if isinstance(before, Mapping) else ())}
+    slip = get_close_matches(key, siblings, n=1, cutoff=SLIP)
+    if key not in names and (closed or slip or not _mentioned(key, packages)):
         _refuse(option, key, _near(key, place, siblings))
 
 
@@ -207,11 +211,8 @@ def _imported(cfg: Config) -> set[str]:
 
 def _readers(
     place: str, node: Mapping[str, Any]
-) -> tuple[set[str], bool, set[str]] | None:
-    """What reads a mapping: names, whether no others, packages of the code.
-
-    None if its ``type`` is unknown, which whoever builds it will say.
-    """
+) -> tuple[set[str], bool, set[str]]:
+    """What reads a mapping: names, whether no others, packages of the code."""
     targets: list[Any] = []
     names: set[str] = set()
     for pattern, readers, more in READERS:
@@ -222,8 +223,6 @@ def _readers(
     # the type of clip_grad is the name of a norm
     if 'type' in node and place != 'optim_wrapper.clip_grad':
         targets += resolve(node['type'])
-        if not targets:
-            return None
     closed = bool(targets)
     for target in targets:
         own, whole = parameters(target)
