@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.runner import CheckpointLoader
-from small_runs import DETECTOR, small_shapes, where
+from small_runs import DETECTOR, SEGMENTER, small_shapes, where
 
 __all__ = ['small_shapes']
 
@@ -120,10 +120,40 @@ few = settings(
 )
 test_drawn_mistakes = few(given(wrong=WRONG)(check_drawn))
 test_many_drawn_mistakes = pytest.mark.slow(
-    settings(few, max_examples=150, derandomize=False)(
+    settings(few, max_examples=50, derandomize=False)(
         given(wrong=WRONG)(check_drawn)
     )
 )
+
+
+def test_the_first_screen_of_segmentation(
+    tool: Callable, small_shapes: Path, tmp_path: Path
+) -> None:
+    outcome = tool(
+        'train.py',
+        *(SEGMENTER, '--work-dir', tmp_path / 'work', '--cfg-options'),
+        *(f'{k}={v}' for k, v in where(small_shapes, SEGMENTER).items()),
+        *('train_cfg.max_iters=1', 'default_hooks.logger.interval=1'),
+    )
+    assert outcome.code == 0, outcome.err
+    assert outcome.err == ''
+    lines = outcome.out.splitlines()
+    (log,) = (tmp_path / 'work').glob('*/*.log')
+    assert lines[:7] == [
+        '  train      EncoderDecoder with vitdense.PVT v2-b0, '
+        '3.9 M parameters',
+        '  weights    none, from scratch',
+        f'  train data 4 pictures of {small_shapes} by 2, 5 classes (ground, '
+        'circle, square, triangle, star)',
+        f'  val data   2 pictures of {small_shapes} by 2, 5 classes (ground, '
+        'circle, square, triangle, star)',
+        '  length     1 steps, on cpu',
+        f'  folder     {tmp_path / "work"}',
+        f'  log        {log}',
+    ]
+    assert 'eta: ' in lines[7]
+    # what was said while things were built is kept
+    assert 'The prefix is not set' in log.read_text()
 
 
 @pytest.mark.parametrize('shown', [False, True])

@@ -71,6 +71,12 @@ class PreparedRunner(Runner):
                 handler.addFilter(is_for_the_screen)
         return logger
 
+    def log_unseen(self, record: logging.LogRecord) -> None:
+        """Log what was said before the run to the file, not to the screen."""
+        for handler in self.logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
+
     def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
         whole = self.cfg
         self.cfg = copy.deepcopy(whole)

@@ -1,6 +1,7 @@
 """Everything that is settled before training or testing writes anything."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +83,7 @@ class Prepared:
             cfg=self.cfg,
         )
         for record in self.records:
-            runner.logger.handle(record)
+            runner.log_unseen(record)
         runner.logger.info(self.summary)
         if runner.rank == 0:
             print(f'{self.summary}\n  log        {runner.logger.log_file}')
@@ -96,8 +97,7 @@ def prepare_training(options: TrainOptions) -> Prepared:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    install(options.trust_pickle)
-    with nothing_shown(), no_traces():
+    with _nothing_left(options):
         cfg = load_config(options)
         set_amp(cfg, options.amp)
         if options.auto_scale_lr:
@@ -117,8 +117,7 @@ def prepare_testing(options: TestOptions) -> Prepared:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    install(options.trust_pickle)
-    with nothing_shown(), no_traces():
+    with _nothing_left(options):
         cfg = load_config(options)
         cfg.load_from = options.checkpoint
         if options.show or options.show_dir is not None:
@@ -130,6 +129,14 @@ def prepare_testing(options: TestOptions) -> Prepared:
         if options.tta:
             set_tta(cfg)
         return _check(cfg, options, ['test'], options.checkpoint)
+
+
+@contextmanager
+def _nothing_left(options: CommonOptions) -> Iterator[None]:
+    """Read checkpoints as asked; show nothing and leave nothing behind."""
+    install(options.trust_pickle)
+    with nothing_shown(), no_traces():
+        yield
 
 
 def _check(

@@ -33,9 +33,11 @@ def describe_run(
         lines[f'{split} data'] = _data(loader)
     if training:
         loop = rehearsal.train_loop
-        length = {'epochs': loop.max_epochs, 'steps': loop.max_iters}
-        told = ', '.join(f'{n} {k}' for k, n in length.items() if n)
-        lines['length'] = f'{told}, on {get_world_size()} x {get_device()}'
+        epochs = f'{loop.max_epochs} epochs, ' * (loop.max_epochs > 1)
+        world = f'{get_world_size()} x ' * (get_world_size() > 1)
+        lines['length'] = (
+            f'{epochs}{loop.max_iters} steps, on {world}{get_device()}'
+        )
     lines['folder'] = cfg.work_dir
     return '\n'.join(f'  {key:<10} {text}' for key, text in lines.items())
 
