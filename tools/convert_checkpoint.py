@@ -7,7 +7,7 @@ from pathlib import Path
 try:
     from vitdense.backbones.pyramid import known_backbones
     from vitdense.checkpoint import convert_checkpoint, set_pickle_trust
-    from vitdense.engine.cli import OneLineParser, one_line_errors
+    from vitdense.preflight.cli import OneLineParser, one_line_errors
 except ImportError as error:
     sys.exit(
         f'error: {error}; in the folder of the clone, `pip install '

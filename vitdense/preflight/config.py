@@ -1,13 +1,17 @@
-"""From a config file and options to what mmengine's Runner is given."""
+"""What options make of a config file."""
 
+import copy
 import os.path
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import RUNNERS, init_default_scope
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.registry import init_default_scope
+from mmengine.runner import find_latest_checkpoint
+
+from vitdense.preflight.keys import check_keys
+from vitdense.preflight.options import CommonOptions
 
 # The visualization hook of each library that a config may be written for.
 VISUALIZATION_HOOKS = {
@@ -16,23 +20,21 @@ VISUALIZATION_HOOKS = {
 }
 
 
-def load_config(
-    path: str,
-    work_dir: str | None = None,
-    cfg_options: Mapping[str, Any] | None = None,
-    launcher: str = 'none',
-) -> Config:
-    """Read a config and what the command line changes in it.
+def load_config(options: CommonOptions) -> Config:
+    """Read a config and what the options change in it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is written for neither mmdet nor mmseg.
+        ValueError: If it is written for neither mmdet nor mmseg, or an
+            option names a key that nothing reads.
     """
+    path = options.config
     if not Path(path).is_file():
         raise FileNotFoundError(f'no config at {path!r}')
-    cfg = Config.fromfile(path)
-    if cfg_options:
-        cfg.merge_from_dict(dict(cfg_options))
+    before = Config.fromfile(path)
+    cfg = copy.deepcopy(before)
+    _make_room(cfg, options.cfg_options)
+    cfg.merge_from_dict(dict(options.cfg_options))
     scope = cfg.get('default_scope')
     if scope not in VISUALIZATION_HOOKS:
         raise ValueError(
@@ -40,12 +42,35 @@ def load_config(
             f'{sorted(VISUALIZATION_HOOKS)}'
         )
     init_default_scope(scope)
-    cfg.launcher = launcher
-    if work_dir is not None:
-        cfg.work_dir = work_dir
+    check_keys(before, cfg, options.cfg_options)
+    cfg.launcher = options.launcher
+    if options.work_dir is not None:
+        cfg.work_dir = options.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
+    if options.compile:
+        hook = ConfigDict(type='vitdense.CompileBackboneHook')
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
     return cfg
+
+
+def _make_room(cfg: Config, cfg_options: Mapping[str, Any]) -> None:
+    """Replace a None by a mapping where an option goes inside of it."""
+    for key, value in cfg_options.items():
+        node: Any = cfg._cfg_dict
+        parts = key.split('.')
+        for part in parts if isinstance(value, Mapping) else parts[:-1]:
+            if isinstance(node, dict) and node.get(part, 0) is None:
+                node[part] = ConfigDict()
+            index = part.isdigit() and isinstance(node, list | tuple)
+            node = node[int(part)] if index else node.get(part)
+            if not isinstance(node, dict | list | tuple):
+                break
+
+
+def type_name(kind: Any) -> str:
+    """The name of a ``type``, which may be a class too."""
+    return kind if isinstance(kind, str) else str(kind.__name__)
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
@@ -84,12 +109,6 @@ def set_auto_scale_lr(cfg: Config) -> None:
             '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size'
         )
     settings['enable'] = True
-
-
-def set_compile(cfg: Config) -> None:
-    """Compile the backbone before training or testing starts."""
-    hook = ConfigDict(type='vitdense.CompileBackboneHook')
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
 
 
 def set_visualization(
@@ -147,7 +166,9 @@ def set_tta(cfg: Config) -> None:
     metrics = [
         evaluator.get('metric') for evaluator in evaluators(cfg, 'test')
     ]
-    if cfg.tta_model.type == 'DetTTAModel' and 'segm' in str(metrics):
+    if type_name(cfg.tta_model.type) == 'DetTTAModel' and 'segm' in str(
+        metrics
+    ):
         raise ValueError(
             "--tta: mmdet's DetTTAModel merges boxes, not masks, and "
             f"test_evaluator.metric is {metrics}; choose 'bbox'"
@@ -183,9 +204,20 @@ def leaf_datasets(cfg: Config, split: str) -> dict[str, ConfigDict]:
     return found
 
 
-def build_runner(cfg: Config) -> Runner:
-    """Build mmengine's Runner; this makes the work folder."""
-    if 'runner_type' in cfg:
-        runner: Runner = RUNNERS.build(cfg)
-        return runner
-    return Runner.from_cfg(cfg)
+def check_numbers(cfg: Config, splits: Sequence[str]) -> None:
+    """See that there is something to do, for which mmengine does not ask.
+
+    Raises:
+        ValueError: If a batch, a run or an interval has no length.
+    """
+    counts = {
+        f'train_cfg.{key}': (cfg.get('train_cfg') or {}).get(key)
+        for key in ('max_epochs', 'max_iters', 'val_interval')
+        if 'train' in splits
+    }
+    for split in splits:
+        key = f'{split}_dataloader'
+        counts[f'{key}.batch_size'] = (cfg.get(key) or {}).get('batch_size')
+    for place, count in counts.items():
+        if count is not None and not (isinstance(count, int) and count > 0):
+            raise ValueError(f'{place}={count!r} is not a positive integer')

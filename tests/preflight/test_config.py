@@ -1,11 +1,13 @@
 """What options change in a config."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine.config import Config
 
-from vitdense.engine.config import (
+from vitdense.preflight.config import (
+    check_numbers,
     leaf_datasets,
     load_config,
     set_auto_scale_lr,
@@ -14,6 +16,7 @@ from vitdense.engine.config import (
     set_tta,
     set_visualization,
 )
+from vitdense.preflight.options import CommonOptions
 
 
 @pytest.fixture
@@ -24,14 +27,56 @@ def path(tmp_path: Path) -> str:
 
 
 def test_work_dir_and_options(path: str) -> None:
-    cfg = load_config(path, cfg_options={'model.depth': 2})
+    def load(**options: Any) -> Config:
+        return load_config(CommonOptions(config=path, **options))
+
+    cfg = load(cfg_options={'model.depth': 2})
     assert cfg.work_dir == 'work_dirs/some'
     assert cfg.model.depth == 2
-    cfg = load_config(path, cfg_options={'work_dir': 'inside'})
-    assert cfg.work_dir == 'inside'
-    cfg = load_config(path, 'given', {'work_dir': 'inside'}, 'slurm')
+    inside = {'work_dir': 'inside'}
+    assert load(cfg_options=inside).work_dir == 'inside'
+    cfg = load(work_dir='given', cfg_options=inside, launcher='slurm')
     assert cfg.work_dir == 'given'
     assert cfg.launcher == 'slurm'
+
+
+def test_compile_adds_a_hook_to_those_of_the_config(path: str) -> None:
+    with open(path, 'a') as file:
+        file.write("custom_hooks = [dict(type='NumClassCheckHook')]")
+    cfg = load_config(CommonOptions(config=path, compile=True))
+    assert [hook['type'] for hook in cfg.custom_hooks] == [
+        'NumClassCheckHook',
+        'vitdense.CompileBackboneHook',
+    ]
+
+
+def test_options_inside_of_none(path: str) -> None:
+    Path(path).write_text(
+        "default_scope = 'mmdet'\nmodel = dict(backbone=dict(init_cfg=None))"
+    )
+    key = 'model.backbone.init_cfg'
+    given = {f'{key}.type': 'Pretrained', f'{key}.checkpoint': 'a.pth'}
+    cfg = load_config(CommonOptions(config=path, cfg_options=given))
+    assert cfg.model.backbone.init_cfg.to_dict() == {
+        'type': 'Pretrained',
+        'checkpoint': 'a.pth',
+    }
+
+
+@pytest.mark.parametrize(
+    ('place', 'value'),
+    [
+        ('train_cfg.max_epochs', 0),
+        ('train_cfg.val_interval', 0),
+        ('val_dataloader.batch_size', 0),
+        ('train_dataloader.batch_size', 1.5),
+    ],
+)
+def test_numbers(place: str, value: float) -> None:
+    first, key = place.split('.')
+    with pytest.raises(ValueError, match=f'{place}={value} is not a positive'):
+        check_numbers(Config({first: {key: value}}), ['train', 'val'])
+    check_numbers(Config({first: {key: 1}}), ['train', 'val'])
 
 
 def test_resume(tmp_path: Path) -> None:

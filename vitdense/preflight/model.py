@@ -5,33 +5,38 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.model import BaseModule
-from mmengine.registry import MODELS
 from mmengine.runner import CheckpointLoader
 from torch import nn
+
+from vitdense.checkpoint.zoo import OFFICIAL
 
 MAX_NAMES = 3
 
 
-def build_model(cfg: Config) -> nn.Module:
-    """Build the model and see that its parts fit.
+def check_parts(model: nn.Module, settings: Mapping[str, Any]) -> None:
+    """See that the parts of a model fit its backbone.
+
+    Args:
+        model: The model.
+        settings: What it is built from.
 
     Raises:
         ValueError: If a part's input channels are not what the backbone
             declares. Whatever a part refuses itself is raised as it is.
     """
-    model: nn.Module = MODELS.build(cfg.model)
-    declared = getattr(model.get_submodule('backbone'), 'out_channels', None)
+    inner = getattr(model, 'module', model)
+    settings = settings['module'] if inner is not model else settings
+    backbone = getattr(inner, 'backbone', None)
+    declared = getattr(backbone, 'out_channels', None)
     if isinstance(declared, tuple):
-        for place, consumer, wanted in _consumers(cfg.model, declared):
+        for place, consumer, wanted in _consumers(settings, declared):
             if list(consumer) != list(wanted):
+                arch = settings['backbone'].get('arch')
                 raise ValueError(
                     f'model.{place}.in_channels={list(consumer)} does not '
-                    f'fit model.backbone ({cfg.model.backbone.type}, '
-                    f'arch={cfg.model.backbone.get("arch")!r}), which '
-                    f'outputs {list(wanted)}'
+                    f'fit model.backbone ({type(backbone).__name__}, '
+                    f'arch={arch!r}), which outputs {list(wanted)}'
                 )
-    return model
 
 
 def _consumers(
@@ -70,57 +75,67 @@ def _head_channels(
 
 
 def check_num_classes(
-    model: Mapping[str, Any], classes: Sequence[str], place: str = 'model'
+    model: Mapping[str, Any],
+    classes: Sequence[str],
+    data: str,
+    place: str = 'model',
 ) -> None:
-    """See that every head predicts as many classes as the data has.
+    """See that every head predicts as many classes as a data set has.
+
+    Args:
+        model: What the model is built from.
+        classes: The data set's classes; none says nothing.
+        data: Where in the config the data set is.
+        place: Where in the config ``model`` is.
 
     Raises:
         ValueError: If one does not, naming it.
     """
     for key, value in model.items():
-        if key == 'num_classes' and value != len(classes):
+        if classes and key == 'num_classes' and value != len(classes):
             raise ValueError(
-                f'{place}.num_classes={value}, but the data set has '
+                f'{place}.num_classes={value}, but {data} has '
                 f'{len(classes)} classes: {list(classes)}'
             )
         children = value if isinstance(value, list) else [value]
         for child in children:
             if isinstance(child, dict):
-                check_num_classes(child, classes, f'{place}.{key}')
+                check_num_classes(child, classes, data, f'{place}.{key}')
 
 
-def check_pretrained(model: nn.Module) -> None:
-    """Load a vitdense backbone's pretrained weights, to see that they fit.
+def pretrained_file(cfg: Config) -> str | None:
+    """The file of the backbone's pretrained weights, if it is one."""
+    model = cfg.model.get('module', cfg.model)
+    settings = (model.get('backbone') or {}).get('init_cfg') or {}
+    source = settings.get('checkpoint') if 'checkpoint' in settings else None
+    return None if source == OFFICIAL else source
 
-    Other backbones load in mmengine's way, which checks nothing.
+
+def check_exists(source: str) -> None:
+    """See that a checkpoint on this machine is there.
 
     Raises:
-        ValueError, OSError: As ``vitdense.checkpoint`` does.
+        FileNotFoundError: If there is no such file.
     """
-    backbone = model.get_submodule('backbone')
-    ours = type(backbone).__module__.startswith('vitdense.')
-    if ours and isinstance(backbone, BaseModule) and backbone.init_cfg:
-        backbone.init_weights()
+    if '://' not in source and not Path(source).expanduser().is_file():
+        raise FileNotFoundError(f'no checkpoint at {source!r}')
 
 
-def check_checkpoint(model: nn.Module, source: str) -> None:
-    """See that a checkpoint fills the model exactly.
+def read_checkpoint(model: nn.Module, source: str) -> Any:
+    """Read a checkpoint and see that it fills the model exactly.
 
     Args:
         model: What ``source`` is to be loaded into.
         source: A path, or an address that mmengine can load from.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read safely, or a name or a shape does
             not match.
     """
-    if '://' not in source and not Path(source).is_file():
-        raise FileNotFoundError(f'no checkpoint at {source!r}')
     loaded = CheckpointLoader.load_checkpoint(source, 'cpu', logger='silent')
     state = loaded.get('state_dict', loaded)
     state = {name.removeprefix('module.'): v for name, v in state.items()}
-    own = model.state_dict()
+    own = getattr(model, 'module', model).state_dict()
     misfits = {
         'missing': own.keys() - state.keys(),
         'unexpected': state.keys() - own.keys(),
@@ -138,6 +153,25 @@ def check_checkpoint(model: nn.Module, source: str) -> None:
         ]
         raise ValueError(
             f'{source!r} does not fit the model: {", ".join(parts)}'
+        )
+    return loaded
+
+
+def check_training_state(source: str, content: Mapping[str, Any]) -> None:
+    """See that a run can go on from a checkpoint.
+
+    Raises:
+        ValueError: If it holds weights alone.
+    """
+    missing = [
+        key
+        for key in ('meta', 'message_hub', 'optimizer')
+        if key not in content
+    ]
+    if missing:
+        raise ValueError(
+            f'{source!r} has no {missing}: it holds weights, but no state of '
+            'a training to resume; load_from=... begins from weights'
         )
 
 

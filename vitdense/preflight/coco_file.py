@@ -1,39 +1,69 @@
 """Reads and checks annotation files in COCO's format."""
 
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mmengine import fileio
 
 MAX_SHOWN = 5
 
 
-@lru_cache(maxsize=1)
-def _parse(path: str) -> Any:
-    """Keep the last file: data set and evaluator name the same one."""
-    with open(path, encoding='utf-8') as file:
-        return json.load(file)
+class CocoReader:
+    """Reads annotation files; keeps the last, as long as it lives itself.
 
-
-def read_coco(key: str, path: str, labelled: bool = True) -> dict[str, Any]:
-    """Read an annotation file.
-
-    Args:
-        key: Where the config names the file, for errors.
-        path: The file.
-        labelled: Whether it must have annotations.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not in COCO's format.
+    Data set and evaluator name the same file, of a gigabyte when parsed.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{key}: no file {path!r}')
-    try:
-        content = _parse(path)
-    except ValueError as error:
-        raise ValueError(f'{key}: {path!r} is not JSON: {error}') from None
+
+    def __init__(self) -> None:
+        self._last: tuple[str, Any] = ('', None)
+
+    def read(
+        self,
+        key: str,
+        path: str,
+        labelled: bool = True,
+        backend_args: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Read an annotation file.
+
+        Args:
+            key: Where the config names the file, for errors.
+            path: The file.
+            labelled: Whether it must have annotations.
+            backend_args: How mmengine reads it, where it is on another
+                machine.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is not in COCO's format.
+        """
+        if not is_elsewhere(path, backend_args) and not Path(path).is_file():
+            raise FileNotFoundError(f'{key}: no file {path!r}')
+        if self._last[0] != path:
+            self._last = ('', None)
+            text = fileio.get(path, backend_args=backend_args)
+            try:
+                self._last = (path, json.loads(text))
+            except ValueError as error:
+                raise ValueError(
+                    f'{key}: {path!r} is not JSON: {error}'
+                ) from None
+        return _checked(key, path, self._last[1], labelled)
+
+
+def is_elsewhere(path: str, *backend_args: Mapping[str, Any] | None) -> bool:
+    """Whether something lies not on this machine: in an object store, say."""
+    names = [each.get('backend') for each in backend_args if each]
+    return '://' in path or any(
+        name not in (None, 'local', 'disk') for name in names
+    )
+
+
+def _checked(
+    key: str, path: str, content: Any, labelled: bool
+) -> dict[str, Any]:
     wanted = ['images', 'categories'] + ['annotations'] * labelled
     lists = content if isinstance(content, dict) else {}
     missing = [
@@ -103,17 +133,6 @@ def check_images(
             f'{key}: {len(missing)} of the {len(names)} images of {path!r} '
             f'are not in {folder!r}: {_some(missing)}'
         )
-
-
-def smallest_image(content: dict[str, Any], least: int) -> dict[str, Any]:
-    """The image of the shortest side that is not below ``least`` pixels."""
-
-    def side(image: dict[str, Any]) -> int:
-        return min(image.get('width', 0), image.get('height', 0))
-
-    images: list[dict[str, Any]] = content['images']
-    kept = [image for image in images if side(image) >= least]
-    return min(kept or images, key=side)
 
 
 def _some(names: Sequence[str]) -> str:

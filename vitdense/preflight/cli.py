@@ -1,20 +1,23 @@
-"""What the command lines share: options, their config, one-line errors."""
+"""What the command lines share: options, and the place where errors end."""
 
 import argparse
-import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 # What mmengine, mmdet and mmseg raise while a config is read and built.
 BAD_INPUT = (
+    ArithmeticError,
     AssertionError,
     AttributeError,
     ImportError,
     LookupError,
+    NameError,
     NotImplementedError,
     OSError,
     RuntimeError,
@@ -33,16 +36,22 @@ def one_line_errors() -> Iterator[None]:
     """End the program with one line on stderr where the input is bad.
 
     Meant around the checks that precede the work. An error inside the work
-    itself keeps its traceback. What the libraries warn of while they are
-    imported (optional packages) is left out, to leave the one line alone.
+    itself keeps its traceback.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', module=r'(mmcv|mmdet|mmseg)\.')
-            yield
+        yield
     except BAD_INPUT as error:
         print(f'error: {describe(error)}', file=sys.stderr)
         raise SystemExit(2) from None
+
+
+@contextmanager
+def nothing_shown() -> Iterator[None]:
+    """Leave out what libraries print and warn of while they are imported and
+    built: optional packages, the reading of files, coming changes."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter('ignore')
+        yield
 
 
 def describe(error: BaseException) -> str:
@@ -54,6 +63,27 @@ def describe(error: BaseException) -> str:
     if isinstance(error, ImportError) and '.so' in line:
         line += LIBRARY_HINT
     return line
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Begin the messages of errors raised inside with a config's place.
+
+    What is raised inside may be a slip in a user's own class: of errors that
+    name no setting, the message says where in the code they come from.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = describe(error)
+        if not isinstance(error, OSError | RuntimeError | ValueError):
+            *_, last = traceback.extract_tb(error.__traceback__)
+            text += (
+                f' ({type(error).__name__} at {last.filename}:{last.lineno})'
+            )
+        if text.startswith(place.partition('.')[0]):
+            raise
+        raise ValueError(f'{place}: {text}') from error
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -91,6 +121,11 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help='run the backbone through torch.compile, for all image sizes',
     )
     parser.add_argument(
+        '--show-settings',
+        action='store_true',
+        help='show environment and config on the screen, not in the log alone',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
@@ -103,17 +138,3 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help='given by torch.distributed.launch',
     )
-
-
-def read_config(args: argparse.Namespace) -> Config:
-    """The config that the common options ask for, before its checks."""
-    # how mmengine learns which process of its machine this is
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    from vitdense.engine.config import load_config, set_compile
-
-    cfg = load_config(
-        args.config, args.work_dir, args.cfg_options, args.launcher
-    )
-    if args.compile:
-        set_compile(cfg)
-    return cfg
