@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from vitdense.checkpoint import install
+from vitdense.checkpoint import set_pickle_trust
 from vitdense.engine.runner import (
     PreparedRunner,
     ignore_deprecations,
@@ -134,7 +134,7 @@ def prepare_testing(options: TestOptions) -> Prepared:
 @contextmanager
 def _nothing_left(options: CommonOptions) -> Iterator[None]:
     """Read checkpoints as asked; show nothing and leave nothing behind."""
-    install(options.trust_pickle)
+    set_pickle_trust(options.trust_pickle)
     with nothing_shown(), no_traces():
         yield
 
