@@ -220,3 +220,21 @@ def test_the_model_is_built_once(
         runner = prepared.build_runner()
     assert len(built) == 1
     assert runner.model is prepared.parts['model']
+
+
+def test_data_that_makes_itself_is_made_after_the_cheap_checks(
+    prepare: Callable, tmp_path: Path
+) -> None:
+    """By its method, whatever the class is called."""
+    root = tmp_path / 'made'
+    settings = {k.replace('.', '__'): v for k, v in where(root).items()}
+    for mistake in (
+        {'train_cfg__max_epochs': 0},
+        {'model__roi_head__bbox_head__num_classes': 3},
+        {'model__neck__in_channels': [1, 2, 3, 4]},
+    ):
+        with pytest.raises(ValueError, match=r'max_epochs|num_c|in_channels'):
+            prepare(**settings, **mistake)
+        assert not root.exists()
+    prepare(**settings)
+    assert (root / 'shapes.json').is_file()
