@@ -1,6 +1,6 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
-# make test-slow   the few that take minutes
+# make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # One process a core, one thread each: threads of several processes would wait
@@ -13,7 +13,7 @@ BIN := .venv/bin
 UPSTREAM_BIN := .venv-upstream/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-upstream lint format clean distclean
+.PHONY: train test test-slow test-upstream lint format tables clean distclean
 
 train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -39,6 +39,9 @@ lint: .venv/ready
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+tables: .venv/ready
+	$(BIN)/python .ci/model_tables.py
 
 .venv/ready: STACK = openmmlab
 .venv-upstream/ready: STACK = upstream

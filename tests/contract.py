@@ -4,12 +4,15 @@ A family's test class derives from ``BackboneContract`` and gives a small
 arch; ``tests/backbones`` holds them.
 """
 
+import copy
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 import vitdense  # noqa: F401
 from vitdense.backbones.pyramid import PyramidBackbone
@@ -22,6 +25,35 @@ SIZES = (
     (32, 224),
     (125, 83),
 )
+
+
+class Adapter(nn.Module):
+    """A Linear and a low-rank change beside it, as LoRA puts in its place."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base = base
+        self.down = nn.Parameter(torch.randn(2, base.in_features) / 8)
+        self.up = nn.Parameter(torch.randn(base.out_features, 2) / 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) + F.linear(F.linear(x, self.down), self.up)
+
+
+class Doubled(nn.Module):
+    """A parametrization: twice the weight."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return 2 * weight
+
+
+def linears(model: nn.Module) -> dict[str, nn.Linear]:
+    """Every Linear, by name."""
+    return {
+        name: part
+        for name, part in model.named_modules()
+        if type(part) is nn.Linear
+    }
 
 
 def images(*hw: int, batch: int = 1, channels: int = 3) -> Tensor:
@@ -96,8 +128,8 @@ class BackboneContract:
             for name, p in model.named_parameters()
             if p.requires_grad and (p.grad is None or not p.grad.any())
         ]
-        # PVT adds keys' biases to all scores of a softmax alike: their
-        # gradient is zero but for rounding, so only None is at fault there
+        # the bias of keys shifts all scores of a softmax alike: its gradient
+        # is nothing but rounding, which is not zero in every channel
         assert not idle
 
     def test_samples_do_not_mix(self) -> None:
@@ -162,9 +194,15 @@ class BackboneContract:
         assert name in message or named in message
 
     def test_in_channels(self) -> None:
-        model = self.build(in_channels=5).eval()
-        with torch.no_grad():
-            assert len(model(images(64, 64, channels=5))) == len(self.strides)
+        model = self.build(in_channels=5).train()
+        batch = images(64, 64, channels=5).requires_grad_()
+        levels = model(batch)
+        sum(level.square().mean() for level in levels).backward()
+        # every channel is read
+        assert batch.grad.abs().sum((0, 2, 3)).gt(0).all()
+        assert model.out_channels == self.build().out_channels
+        with pytest.raises((ValueError, RuntimeError)):
+            model(images(64, 64))
 
     @pytest.mark.parametrize('frozen', [0, 1, 2])
     def test_frozen_stays_frozen(self, frozen: int) -> None:
@@ -192,6 +230,94 @@ class BackboneContract:
         norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
         assert not any(norm.training for norm in norms)
         assert model.stages[-1].training
+
+    @pytest.fixture(params=[False, True], ids=['eval', 'train'])
+    def in_bands(
+        self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> PyramidBackbone:
+        """A backbone whose maps all run in bands of a few rows."""
+        monkeypatch.setattr('vitdense.layers.bands.BAND_VALUES', 2000)
+        monkeypatch.setattr('vitdense.layers.bands.KEPT_VALUES', 0)
+        model = self.build(drop_path_rate=0.0, norm_eval=True)
+        return model.double().train(request.param)
+
+    def test_hooks_see_every_linear(self, in_bands: PyramidBackbone) -> None:
+        seen: dict[str, Tensor] = {}
+
+        def listen(name: str) -> Any:
+            def hook(module: nn.Module, args: Any, output: Tensor) -> None:
+                assert name not in seen  # once, as a whole
+                seen[name] = output
+
+            return hook
+
+        for name, part in linears(in_bands).items():
+            part.register_forward_hook(listen(name))
+        torch.manual_seed(3)
+        batch = images(64, 96).double()
+        watched = in_bands(batch)
+        assert seen.keys() == linears(in_bands).keys()
+        kept = {name: output.clone() for name, output in seen.items()}
+        for part in linears(in_bands).values():
+            part._forward_hooks.clear()
+        for one, other in zip(watched, in_bands(batch), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        # nobody has written over what a hook was given
+        assert all(torch.equal(seen[name], kept[name]) for name in seen)
+
+    def test_adapters_act_on_every_linear(
+        self, in_bands: PyramidBackbone
+    ) -> None:
+        batch = images(64, 96).double()
+        merged = copy.deepcopy(in_bands)
+        adapters = {}
+        for name, part in linears(in_bands).items():
+            adapters[name] = Adapter(part).double()
+            parent, _, own = name.rpartition('.')
+            setattr(in_bands.get_submodule(parent), own, adapters[name])
+            with torch.no_grad():
+                change = adapters[name].up @ adapters[name].down
+                merged.get_submodule(name).weight += change
+        results = []
+        for model in (in_bands, merged):
+            levels = model(batch)
+            sum(level.square().mean() for level in levels).backward()
+            results.append(levels)
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+        for name, adapter in adapters.items():
+            grad = merged.get_submodule(name).weight.grad
+            scale = grad.abs().max() + 1e-6
+            for got, wanted in (
+                (adapter.base.weight.grad, grad),
+                (adapter.up.grad, grad @ adapter.down.T),
+                (adapter.down.grad, adapter.up.T @ grad),
+            ):
+                assert (got - wanted).abs().max() < 1e-3 * scale, name
+
+    def test_parametrizations_act_on_every_linear(
+        self, in_bands: PyramidBackbone
+    ) -> None:
+        batch = images(64, 96).double()
+        expected = copy.deepcopy(in_bands)
+        for name, part in linears(in_bands).items():
+            with torch.no_grad():
+                expected.get_submodule(name).weight *= 2
+            parametrize.register_parametrization(part, 'weight', Doubled())
+        results = []
+        for model in (in_bands, expected):
+            levels = model(batch)
+            sum(level.square().mean() for level in levels).backward()
+            results.append(levels)
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+        for name in linears(expected):
+            grad = expected.get_submodule(name).weight.grad
+            part = in_bands.get_submodule(name)
+            got = part.parametrizations.weight.original.grad
+            assert (
+                got - 2 * grad
+            ).abs().max() < 1e-3 * grad.abs().max() + 1e-6
 
     def test_checkpointing_gives_the_same_numbers(self) -> None:
         plain, saving = self.build(), self.build(with_cp=True)

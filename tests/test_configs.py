@@ -1,8 +1,10 @@
 """Every config loads, builds, and is consistent from backbone to heads."""
 
+import inspect
 import re
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +12,11 @@ import yaml
 from mmengine.config import Config, DictAction
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import Runner
 from torch import nn
 
-import vitdense  # noqa: F401 - before mmdet and mmseg, as our tools do
+import vitdense  # before mmdet and mmseg, as our tools do
+from vitdense.checkpoint import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
@@ -27,6 +31,10 @@ PVT_ARCHS += ['v2-b2-li', 'v2-b3', 'v2-b4', 'v2-b5']
 T2T_REST = ['7', '10', '12', '24', 't-19', 't-24']
 T2T_REST += ['14-se', '14-resnext', '14-wide']
 
+
+# Read after parsing: by the Runner, by Config itself, by tools/test.py --tta.
+READ = {*inspect.signature(Runner).parameters, 'custom_imports'}
+READ |= {'tta_model', 'tta_pipeline'}
 
 METAFILES = {
     path.parent.name: yaml.safe_load(path.read_text())
@@ -45,7 +53,7 @@ def load(path: Path) -> Config:
     return cfg
 
 
-def build(cfg: Config) -> nn.Module:
+def build(cfg: Config) -> Any:  # a module of the libraries, untyped
     with (
         DefaultScope.overwrite_default_scope(cfg.default_scope),
         torch.device('meta'),
@@ -118,7 +126,6 @@ def test_config_is_consistent(path: Path) -> None:
     assert PARAMETERS[path] == pytest.approx(millions, abs=0.006)
     strides = model.backbone.out_strides
     channels = model.backbone.out_channels
-    assert tuple(cfg.get('out_channels', channels)) == channels
     if model.with_neck:
         assert tuple(model.neck.in_channels) == channels
         strides = neck_strides(model.neck, strides)
@@ -129,7 +136,7 @@ def test_config_is_consistent(path: Path) -> None:
         check_detector(model, strides)
 
 
-def neck_strides(neck: nn.Module, strides: tuple[int, ...]) -> tuple[int, ...]:
+def neck_strides(neck: Any, strides: tuple[int, ...]) -> tuple[int, ...]:
     """Strides of an FPN's outputs: each extra level halves the last."""
     levels = list(strides[neck.start_level :])
     while len(levels) < neck.num_outs:
@@ -138,7 +145,7 @@ def neck_strides(neck: nn.Module, strides: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(levels)
 
 
-def check_detector(model: nn.Module, strides: tuple[int, ...]) -> None:
+def check_detector(model: Any, strides: tuple[int, ...]) -> None:
     dense = model.rpn_head if hasattr(model, 'rpn_head') else model.bbox_head
     anchors = dense.prior_generator.strides
     assert [(s, s) for s in strides] == anchors
@@ -150,13 +157,13 @@ def check_detector(model: nn.Module, strides: tuple[int, ...]) -> None:
                 assert tuple(one.featmap_strides) == strides[:count]
 
 
-def flat(module: nn.Module) -> list[nn.Module]:
+def flat(module: Any) -> list[Any]:
     """The extractors of a cascade, or the one there is."""
     return list(module) if isinstance(module, nn.ModuleList) else [module]
 
 
 def check_segmentor(
-    model: nn.Module, channels: tuple[int, ...], strides: tuple[int, ...]
+    model: Any, channels: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
     head = model.decode_head
     assert list(head.in_index) == list(range(len(channels)))
@@ -175,29 +182,48 @@ def test_no_config_inherits_from_installed_libraries() -> None:
         assert '::' not in path.read_text(), path
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_every_key_is_read(path: Path) -> None:
+    """A key that nothing reads would take an option and do nothing."""
+    assert set(Config.fromfile(path)) <= READ
+
+
+def has_public_file(kind: str, arch: str) -> bool:
+    """Whether the authors of a backbone's arch published a file."""
+    backbone = getattr(vitdense, kind.removeprefix('vitdense.'))
+    return bool(PUBLISHED[backbone.family][arch].url)
+
+
 @pytest.mark.parametrize('path', BASES, ids=lambda p: p.stem)
-def test_base_names_the_official_weights(path: Path) -> None:
-    backbone = Config.fromfile(path).backbone
-    init = backbone.get('init_cfg', {'checkpoint': None})
-    source = init['checkpoint']
-    arch = backbone.arch.replace('-', '_')
-    if backbone.type == 'vitdense.PVT':
-        stem = f'pvt_{arch}'
-        url = 'https://github.com/whai362/PVT/releases/download/v2'
-        assert source == f'{url}/{stem}.pth'
-    elif source is not None:
-        accuracy, stem = Path(source).name.split('_', 1)
-        assert float(accuracy) > 70
-        assert stem == f'T2T_ViT_{arch}.pth.tar'.replace('_t_', 't_')
-    assert path.stem == f'{backbone_prefix(backbone.type)}-{backbone.arch}'
+def test_base_takes_the_official_weights_if_there_are_any(path: Path) -> None:
+    base = Config.fromfile(path)
+    assert set(base) == {'backbone', 'out_channels'}
+    backbone = base.backbone
+    family = {'PVT': 'pvt', 'CvT': 'cvt', 'T2TViT': 't2t'}
+    name = family[backbone.type.removeprefix('vitdense.')]
+    assert path.stem == f'{name}-{backbone.arch}'
+    official = {'type': 'Pretrained', 'checkpoint': 'official'}
+    public = has_public_file(backbone.type, backbone.arch)
+    assert backbone.get('init_cfg') == (official if public else None)
 
 
-def backbone_prefix(name: str) -> str:
-    return {'PVT': 'pvt', 'CvT': 'cvt', 'T2TViT': 't2t'}[name.split('.')[1]]
+def test_addresses_and_archs_rates_are_not_repeated() -> None:
+    for path in (ROOT / 'configs').rglob('*.py'):
+        assert '://' not in path.read_text(), path
+    for path in CONFIGS + BASES:
+        assert 'drop_path_rate' not in path.read_text(), path
+
+
+def test_quick_start_names_no_checkpoint() -> None:
+    quick = [path for path in CONFIGS if path.parent.name == 'quickstart']
+    assert quick
+    for path in quick:
+        text = Config.fromfile(path).pretty_text  # what the log prints
+        assert not re.search(r'init_cfg|official|\.pth', text), path
 
 
 def test_init_cfg_can_be_switched_off_and_on() -> None:
-    def options(*texts: str) -> dict[str, object]:
+    def options(*texts: str) -> Any:
         parser = ArgumentParser()
         parser.add_argument('--cfg-options', nargs='+', action=DictAction)
         return parser.parse_args(['--cfg-options', *texts]).cfg_options
@@ -225,6 +251,10 @@ DROP_PATH = {
     'pvt/retinanet_pvt-large_fpn_1x_coco': 0.0,
     'pvt/mask-rcnn_pvt-large_fpn_1x_coco': 0.0,
     'pvt/semantic-fpn_pvt-large_8xb4-40k_ade20k-512x512': 0.1,
+    'pvt/semantic-fpn_pvt-medium_4xb4-80k_ade20k-512x512': 0.1,
+    'pvt/upernet_pvt-medium_8xb2-160k_ade20k-512x512': 0.1,
+    'quickstart/mask-rcnn_pvt-v2-b0_fpn_shapes': 0.0,
+    'quickstart/semantic-fpn_pvt-v2-b0_1xb8-600_shapes-128x128': 0.0,
     'cvt/mask-rcnn_cvt-13_fpn_1x_coco': 0.1,
     'cvt/mask-rcnn_cvt-w24_fpn_1x_coco': 0.3,
 }

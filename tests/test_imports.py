@@ -9,15 +9,38 @@ from interpreter import ROOT, check
 
 PACKAGE = ROOT / 'vitdense'
 
-# What each part may import of vitdense: dependencies point one way.
-DIRECTIONS = {
-    'layers': {'layers'},
-    'checkpoint': {'checkpoint', 'layers'},
-    'backbones': {'backbones', 'layers', 'checkpoint', 'registry'},
-    'ops': {'ops'},
+# What each part may import of vitdense, beside itself: an entry stands for a
+# module and all below it. Dependencies point one way: layers <- backbones <-
+# checkpoint <- engine, preflight, benchmark. What a family says of its
+# checkpoints is data, in the words of the rules, and a backbone imports the
+# loader only when it loads.
+MAY_IMPORT = {
+    'layers': [],
+    'ops': [],
+    'compat': ['checkpoint', 'ops'],
+    'backbones': [
+        'layers',
+        'registry',
+        'reference.weights',
+        'checkpoint.errors',
+        'checkpoint.load',
+        'checkpoint.matching.rules',
+        'checkpoint.matching.tables',
+    ],
+    'reference': ['backbones.pyramid'],
+    'checkpoint': ['layers.position', 'backbones.family', 'backbones.pyramid'],
+    'datasets': ['registry'],
+    'engine': ['registry', 'checkpoint'],
+    'preflight': ['checkpoint', 'datasets', 'engine', 'registry'],
+    'benchmark': ['backbones.pyramid', 'reference.plain_backbone'],
 }
-CORE = ('layers', 'checkpoint', 'backbones')
+CORE = ('layers', 'backbones', 'checkpoint', 'reference')
 CORE_LIBRARIES = {'filelock', 'mmengine', 'numpy', 'safetensors', 'torch'}
+FAMILIES = sorted(
+    path.name
+    for path in (PACKAGE / 'backbones').iterdir()
+    if (path / '__init__.py').is_file()
+)
 
 
 def imported(path: Path) -> set[str]:
@@ -30,27 +53,48 @@ def imported(path: Path) -> set[str]:
             parents = path.relative_to(ROOT).parent.parts
             parents = parents[: len(parents) - node.level + 1]
             prefix = [*parents, ''] if node.level else ['']
-            names.add('.'.join(prefix) + (node.module or ''))
+            module = '.'.join(prefix) + (node.module or '')
+            names.add(module.rstrip('.'))
     return names
 
 
+def test_every_part_has_its_directions() -> None:
+    parts = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
+    assert parts == set(MAY_IMPORT)
+
+
 @pytest.mark.parametrize('part', CORE)
-def test_core_knows_torch_and_mmengine_only(part):
+def test_core_knows_torch_and_mmengine_only(part: str) -> None:
     for path in (PACKAGE / part).rglob('*.py'):
         tops = {name.partition('.')[0] for name in imported(path)}
         foreign = tops - set(sys.stdlib_module_names) - {'vitdense'}
         assert foreign <= CORE_LIBRARIES, path
 
 
-@pytest.mark.parametrize('part', DIRECTIONS)
-def test_dependencies_point_one_way(part):
+@pytest.mark.parametrize('part', MAY_IMPORT)
+def test_dependencies_point_one_way(part: str) -> None:
+    allowed = tuple(f'vitdense.{name}.' for name in [part, *MAY_IMPORT[part]])
     for path in (PACKAGE / part).rglob('*.py'):
-        own = {
-            name.split('.')[1]
-            for name in imported(path)
-            if name.startswith('vitdense.')
+        ours = [n for n in imported(path) if n.startswith('vitdense.')]
+        assert [n for n in ours if not f'{n}.'.startswith(allowed)] == [], path
+
+
+def test_families_know_nothing_of_each_other_nor_others_of_them() -> None:
+    for path in PACKAGE.rglob('*.py'):
+        if path == PACKAGE / '__init__.py':
+            continue  # their names, for users
+        own = path.relative_to(PACKAGE).parts[:2]
+        foreign = [f for f in FAMILIES if own != ('backbones', f)]
+        for name in imported(path):
+            assert not name.startswith(
+                tuple(f'vitdense.backbones.{f}' for f in foreign)
+            ), path
+        strings = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
-        assert own <= DIRECTIONS[part], path
+        assert strings.isdisjoint(foreign), path
 
 
 def test_backbones_by_name():
@@ -105,6 +149,6 @@ def test_configs_can_be_inherited_by_package_name(tmp_path):
     ).splitlines()
     assert types[-3:] == [
         'mmdet.models.detectors.mask_rcnn',
-        'vitdense.backbones.pvt',
+        'vitdense.backbones.pvt.model',
         'mmdet.datasets.transforms.loading',
     ]

@@ -9,10 +9,14 @@ try:
     from mmengine.registry import MODELS
 
     from vitdense.backbones.pyramid import PyramidBackbone
-    from vitdense.checkpoint import convert_checkpoint, install
+    from vitdense.checkpoint import convert_checkpoint, set_pickle_trust
     from vitdense.engine.cli import OneLineParser, one_line_errors
 except ImportError as error:
-    sys.exit(f'error: {error}; `pip install vitdense[openmmlab]` has it all')
+    sys.exit(
+        f'error: {error}; in the folder of the clone, `pip install '
+        'torch==2.13.0 -e .[openmmlab] -c requirements/constraints.txt` '
+        'installs all that is needed'
+    )
 
 
 def backbone_class(name: str) -> type[PyramidBackbone]:
@@ -63,7 +67,7 @@ def parse_args() -> Namespace:
 def main() -> None:
     with one_line_errors():
         args = parse_args()
-        install(args.trust_pickle)
+        set_pickle_trust(args.trust_pickle)
         report = convert_checkpoint(
             args.source,
             args.destination,

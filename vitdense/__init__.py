@@ -1,14 +1,15 @@
 """Hierarchical vision transformers for detection and segmentation.
 
-Importing the package makes the operators of mmcv available without a compiler
-(see ``vitdense.ops``), its configs inheritable as ``vitdense::...`` and
-mmengine's reading of checkpoints safe (see ``vitdense.checkpoint``). The
-backbones are here by name: ``vitdense.PVT('v2-b2')``.
+Importing the package makes the operators of mmcv available without a compiler,
+its configs inheritable as ``vitdense::...`` and mmengine's reading of
+checkpoints safe; ``vitdense.compat`` has the list. The backbones are here by
+name: ``vitdense.PVT('v2-b2')``.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from vitdense import checkpoint, inherit, ops
+from vitdense import checkpoint as checkpoint
+from vitdense import compat
 
 if TYPE_CHECKING:
     from vitdense.backbones.cvt import CvT
@@ -28,7 +29,4 @@ def __getattr__(name: str) -> Any:
     return getattr(backbones, name)
 
 
-inherit.install()
-ops.install()
-ops.rebind_stubs()
-checkpoint.install()
+compat.install()

@@ -8,7 +8,9 @@ keeps that import cheap, because a module is loaded when first looked up.
 from typing import Any
 
 from mmengine import registry as roots
-from mmengine.registry import DefaultScope, Registry
+from mmengine.registry import Registry
+
+from vitdense.compat.mmengine_default_scope import innermost_scope_but
 
 SCOPE = 'vitdense'
 
@@ -24,21 +26,13 @@ class ScopedRegistry(Registry):
     def get(self, key: str) -> Any:
         """The class of that name, from here or from the default scope."""
         self.import_from_location()
-        scope = _default_scope()
+        scope = innermost_scope_but(SCOPE)
         if '.' in key or key in self.module_dict or scope is None:
             return super().get(key)
         with self.switch_scope_and_registry(scope) as registry:
             if registry is not self:
                 return registry.get(key)
         return super().get(key)
-
-
-def _default_scope() -> str | None:
-    """The innermost default scope that is not ours."""
-    for instance in reversed(DefaultScope._instance_dict.values()):
-        if instance.scope_name != SCOPE:
-            return str(instance.scope_name)
-    return None
 
 
 def _child(root: Registry, *locations: str) -> ScopedRegistry:

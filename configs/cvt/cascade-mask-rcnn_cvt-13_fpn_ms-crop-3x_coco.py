@@ -4,6 +4,8 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=_base_.backbone,
-    neck=dict(in_channels=_base_.out_channels, add_extra_convs='on_input'),
+    backbone=_base_.pop('backbone'),
+    neck=dict(
+        in_channels=_base_.pop('out_channels'), add_extra_convs='on_input'
+    ),
 )

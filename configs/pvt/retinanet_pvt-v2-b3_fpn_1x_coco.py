@@ -4,6 +4,6 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=_base_.backbone,
-    neck=dict(in_channels=_base_.out_channels),
+    backbone=_base_.pop('backbone'),
+    neck=dict(in_channels=_base_.pop('out_channels')),
 )

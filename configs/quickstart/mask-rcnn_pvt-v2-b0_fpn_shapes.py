@@ -1,9 +1,6 @@
-_base_ = [
-    '../_base_/backbones/pvt-v2-b0.py',
-    '../_base_/recipes/mask-rcnn_shapes.py',
-]
+_base_ = '../_base_/recipes/mask-rcnn_shapes.py'
 
 model = dict(
-    backbone=dict(_base_.backbone, init_cfg=None, drop_path_rate=0.0),
-    neck=dict(in_channels=_base_.out_channels),
+    backbone=dict(type='vitdense.PVT', arch='v2-b0'),
+    neck=dict(in_channels=[32, 64, 160, 256]),
 )

@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=_base_.backbone,
+    backbone=_base_.pop('backbone'),
     decode_head=dict(in_channels=_base_.out_channels),
-    auxiliary_head=dict(in_channels=_base_.out_channels[2]),
+    auxiliary_head=dict(in_channels=_base_.pop('out_channels')[2]),
 )

@@ -8,6 +8,7 @@ import torch
 from golden import official_state_dict
 from interpreter import ROOT
 from official import OFFICIAL
+from vitdense.checkpoint.source import cache_path
 
 from vitdense.backbones import PVT, CvT, T2TViT
 from vitdense.backbones.pyramid import PyramidBackbone
@@ -16,7 +17,6 @@ from vitdense.checkpoint import (
     CheckpointError,
     official_url,
 )
-from vitdense.checkpoint.source import cache_path
 
 
 @pytest.mark.parametrize('backbone', [PVT, CvT, T2TViT])

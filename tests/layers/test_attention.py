@@ -8,9 +8,9 @@ from vitdense.layers.attention import (
     Attention,
     KeepKeys,
     LinearQKV,
-    PooledKeys,
     StridedKeys,
     attend,
+    query_parts,
 )
 
 
@@ -71,24 +71,31 @@ def test_attend(
     [
         (KeepKeys(), 63),
         (StridedKeys(12, 2, 1e-5), 4 * 3),
-        (PooledKeys(12, 7, 1e-5), 49),
     ],
 )
 def test_reduced_keys(reduce: nn.Module, count: int) -> None:
     tokens = torch.randn(2, 63, 12)
     keys = reduce(tokens, (9, 7))
     assert keys.shape == (2, count, 12)
-    assert reduce.grid(9) * reduce.grid(7) == count
-    attention = Attention(12, 3, LinearQKV(12, reduce, True), None)
+    attention = Attention(12, 3, LinearQKV(12, reduce, bias=True))
     q, kv = attention.qkv.q(tokens), attention.qkv.kv(keys)
     branch = attention.proj(naive(q, kv[..., :12], kv[..., 12:], 3, 0.5))
-    given = tokens, (9, 7), nn.Identity()
-    torch.testing.assert_close(attention(*given, None), tokens + branch)
-    scale = torch.tensor([0.0, 2.0])[:, None, None]
-    expected = tokens + scale * branch
-    torch.testing.assert_close(attention(*given, scale), expected)
+    torch.testing.assert_close(attention(tokens, (9, 7)), branch)
 
 
 def test_heads_must_divide_channels() -> None:
     with pytest.raises(ValueError, match='5 heads do not divide 12'):
-        Attention(12, 5, LinearQKV(12, KeepKeys(), True), None)
+        Attention(12, 5, LinearQKV(12, KeepKeys(), bias=True))
+
+
+@pytest.mark.parametrize(
+    ('units', 'threads', 'parts'),
+    [(16, 64, 4), (1, 2, 2), (3, 2, 2), (4, 2, 1), (6, 4, 2), (5, 8, 8)],
+)
+def test_queries_are_divided_no_more_than_needed(
+    monkeypatch: pytest.MonkeyPatch, units: int, threads: int, parts: int
+) -> None:
+    """Each part repeats keys and values: 16 heads on 64 threads need 4."""
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: threads)
+    q = torch.zeros(1, 100, units, requires_grad=True)
+    assert query_parts(q, units) == parts

@@ -1,137 +1,139 @@
 """Bands: cover each row once, and give what the whole map gives."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers import band as band_module
-from vitdense.layers.mlp import ConvMlp, Mlp, QuickGeluMlp, gelu, silu
+from vitdense.backbones.cvt.mlp import QUICK_GELU, QuickGeluMlp
+from vitdense.backbones.pvt.mlp import ConvMlp
+from vitdense.layers import bands
+from vitdense.layers.drop_path import DropPath
+from vitdense.layers.mlp import GELU, RELU, SILU, Activation, Mlp
+
+MLPS: dict[str, Callable[[], Mlp]] = {
+    'plain': lambda: Mlp(6, 24, GELU),
+    'conv': lambda: ConvMlp(6, 24, GELU),
+    'conv-relu': lambda: ConvMlp(6, 24, GELU, RELU),
+    'quick': lambda: QuickGeluMlp(6, 24),
+}
+HW = (11, 5)
 
 
-@pytest.fixture
-def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bands of a few rows, so that small maps have several."""
-    monkeypatch.setattr(band_module, 'BAND_VALUES', 600)
-    monkeypatch.setattr(QuickGeluMlp, 'kept_values', 0)
+    monkeypatch.setattr(bands, 'BAND_VALUES', 600)
+    monkeypatch.setattr(bands, 'KEPT_VALUES', 0)
 
 
 @pytest.mark.parametrize('batch', [1, 5])
 @pytest.mark.parametrize('hw', [(1, 1), (7, 3), (64, 5)])
 @pytest.mark.parametrize('halo', [0, 1])
 def test_bands_cover_each_row_once(
-    small_bands: None, batch: int, hw: tuple[int, int], halo: int
+    batch: int, hw: tuple[int, int], halo: int
 ) -> None:
-    seen = torch.zeros(batch, hw[0] * hw[1], 1)
-    for band in band_module.divide(batch, hw, 24, halo):
-        band.of(seen).add_(1)
-        with_halo = band.with_halo(seen)
-        assert with_halo.shape[1] == band.hw[0] * band.hw[1]
-        assert torch.equal(band.crop(with_halo), band.of(seen))
+    height, width = hw
+
+    def needed(top: int, bottom: int) -> slice:
+        return slice(max(top - halo, 0), min(bottom + halo, height))
+
+    seen = torch.zeros(batch, height, width, 1)
+    for band in bands.divide(batch, height, width * 24, needed):
+        band.outputs(seen).add_(1)
+        assert torch.equal(band.crop(band.inputs(seen)), band.outputs(seen))
     assert seen.eq(1).all()
 
 
-MLPS = (
-    lambda: Mlp(6, 24, gelu),
-    lambda: ConvMlp(6, 24, gelu, nn.Identity()),
-    lambda: ConvMlp(6, 24, gelu, F.relu),
-    lambda: QuickGeluMlp(6, 24),
-)
+class FixedDrop(DropPath):
+    """Stochastic depth that has drawn: the second image is dropped."""
+
+    def scale(self, tokens: Tensor) -> Tensor | None:
+        drawn = tokens.new_tensor([2.0, 0.0, 2.0])
+        return drawn[: len(tokens), None, None]
 
 
-def drop_scale(batch: int) -> Tensor:
-    """(B, 1, 1), as stochastic depth at a rate of one half draws it."""
-    return torch.tensor([2.0, 0.0, 2.0])[:batch, None, None]
+def in_bands(x: Tensor, norm: nn.Module, mlp: Mlp, drop: DropPath) -> Tensor:
+    assert bands.pay(x, norm, mlp)
+    return bands.add_mlp(x, HW, norm, mlp, drop_path=drop)
 
 
-def plain(
-    tokens: Tensor,
-    hw: tuple[int, int],
-    norm: nn.Module,
-    mlp: Mlp,
-    scale: Tensor | None = None,
-) -> Tensor:
-    """The same feed-forward network on the whole map."""
-    branch = F.linear(mlp.hidden(norm(tokens), hw), *mlp.out())
-    return tokens + branch * (1 if scale is None else scale)
+def whole(x: Tensor, norm: nn.Module, mlp: Mlp, drop: DropPath) -> Tensor:
+    """The same feed-forward network on the whole map, as modules."""
+    return x + drop(mlp.fc2(mlp.hidden(norm(x), HW)))
 
 
-@pytest.mark.parametrize('make', MLPS)
+@pytest.mark.parametrize('name', MLPS)
 @pytest.mark.parametrize('batch', [1, 3])
 @pytest.mark.parametrize('frozen', [(), ('fc1.bias',), ('fc2.weight',)])
-@pytest.mark.parametrize('scaled', [False, True])
+@pytest.mark.parametrize('drop', [DropPath(0.0), FixedDrop(0.5)])
 def test_equals_the_whole_map(
-    small_bands: None, make, batch: int, frozen: tuple[str, ...], scaled: bool
+    name: str, batch: int, frozen: tuple[str, ...], drop: DropPath
 ) -> None:
     torch.manual_seed(0)
-    hw = (11, 5)
-    mlp, norm = make().double(), nn.LayerNorm(6).double()
-    scale = drop_scale(batch).double() if scaled else None
-    for name in frozen:
-        mlp.get_parameter(name).requires_grad_(False)
+    mlp, norm = MLPS[name]().double(), nn.LayerNorm(6).double()
+    for part in frozen:
+        mlp.get_parameter(part).requires_grad_(False)
     tokens = torch.randn(batch, 55, 6, dtype=torch.double, requires_grad=True)
     learned = [
         p for p in (*mlp.parameters(), *norm.parameters()) if p.requires_grad
     ]
     results = []
-    for out in (
-        mlp(tokens, hw, norm, scale),
-        plain(tokens, hw, norm, mlp, scale),
-    ):
+    for run in (in_bands, whole):
+        out = run(tokens, norm, mlp, drop)
         grads = torch.autograd.grad(out.sin().sum(), [tokens, *learned])
         results.append((out, *grads))
-    for banded, whole in zip(*results, strict=True):
-        torch.testing.assert_close(banded, whole)
+    for banded, expected in zip(*results, strict=True):
+        torch.testing.assert_close(banded, expected)
 
 
-def test_parameters_behind_frozen_tokens_learn(small_bands: None) -> None:
-    mlp, norm = ConvMlp(6, 24, gelu, F.relu), nn.LayerNorm(6)
-    mlp(torch.randn(2, 55, 6), (11, 5), norm, None).square().sum().backward()
+def test_parameters_behind_frozen_tokens_learn() -> None:
+    mlp, norm = ConvMlp(6, 24, GELU, RELU), nn.LayerNorm(6)
+    out = bands.add_mlp(torch.randn(2, 55, 6), HW, norm, mlp)
+    out.square().sum().backward()
     assert all(p.grad.any() for p in (*mlp.parameters(), *norm.parameters()))
 
 
-@pytest.mark.parametrize('scaled', [False, True])
-@pytest.mark.parametrize('make', MLPS)
-def test_autocast_reaches_the_backward_pass(
-    small_bands: None, make, scaled: bool
-) -> None:
+@pytest.mark.parametrize('drop', [DropPath(0.0), FixedDrop(0.5)])
+@pytest.mark.parametrize('name', MLPS)
+def test_autocast_reaches_the_backward_pass(name: str, drop: DropPath) -> None:
     torch.manual_seed(0)
-    mlp, norm = make(), nn.LayerNorm(6)
+    mlp, norm = MLPS[name](), nn.LayerNorm(6)
     tokens = torch.randn(2, 55, 6)
-    scale = drop_scale(2) if scaled else None
-    with torch.autocast('cpu', torch.bfloat16):
-        banded, whole = (
-            mlp(tokens, (11, 5), norm, scale),
-            plain(tokens, (11, 5), norm, mlp, scale),
-        )
-    assert banded.dtype == whole.dtype == torch.float32
-    torch.testing.assert_close(banded, whole, rtol=0.01, atol=0.01)
     learned = [*mlp.parameters(), *norm.parameters()]
-    grads = []
-    for out in (banded, whole):
+    outs, grads = [], []
+    for run in (in_bands, whole):
+        with torch.autocast('cpu', torch.bfloat16):
+            out = run(tokens, norm, mlp, drop)
         # backward under autocast too, as some loops have it
         with torch.autocast('cpu', torch.bfloat16):
             loss = out.float().square().sum()
             grads.append(torch.autograd.grad(loss, learned))
+        outs.append(out)
+    assert outs[0].dtype == outs[1].dtype == torch.float32
+    torch.testing.assert_close(*outs, rtol=0.01, atol=0.01)
     for one, other in zip(*grads, strict=True):
         assert one.dtype == torch.float32
         assert (one - other).abs().max() < 0.05 * other.abs().max()
 
 
-def test_small_hidden_maps_are_kept_and_equal() -> None:
-    torch.manual_seed(0)
-    mlp, norm = QuickGeluMlp(6, 24), nn.LayerNorm(6)
-    tokens = torch.randn(2, 55, 6, requires_grad=True)
-    kept = mlp(tokens, (11, 5), norm, None)
-    assert type(kept.grad_fn).__name__ == 'AddBackward0'
-    with torch.no_grad():
-        banded = mlp(tokens, (11, 5), norm, None)
-    torch.testing.assert_close(kept, banded)
+def test_small_hidden_maps_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one rule for all: computing them again costs more than memory."""
+    mlp, norm = Mlp(6, 24, GELU), nn.LayerNorm(6)
+    tokens = torch.randn(2, 55, 6)
+    for kept, pay in ((2 * 55 * 24, False), (2 * 55 * 24 - 1, True)):
+        monkeypatch.setattr(bands, 'KEPT_VALUES', kept)
+        assert bands.pay(tokens, norm, mlp) is pay
+        with torch.no_grad():
+            assert bands.pay(tokens, norm, mlp)
 
 
-def test_second_derivatives_are_refused(small_bands: None) -> None:
+def test_second_derivatives_are_refused() -> None:
     tokens = torch.randn(2, 55, 6, requires_grad=True)
-    out = Mlp(6, 24, gelu)(tokens, (11, 5), nn.LayerNorm(6), None)
+    out = bands.add_mlp(tokens, HW, nn.LayerNorm(6), Mlp(6, 24, GELU))
     (grad,) = torch.autograd.grad(
         out.square().sum(), tokens, create_graph=True
     )
@@ -139,13 +141,53 @@ def test_second_derivatives_are_refused(small_bands: None) -> None:
         grad.square().sum().backward()
 
 
-def test_inputs_of_activations_are_spared_where_gradients_need_them() -> None:
+def test_what_is_dropped_at_random_is_dropped_again() -> None:
+    """Adapters may hold Dropout: the recomputed band must draw the same."""
+    mlp = Mlp(6, 24, GELU)
+    mlp.fc2 = nn.Sequential(nn.Dropout(0.5), mlp.fc2)
+    tokens = torch.randn(3, 55, 6, dtype=torch.double, requires_grad=True)
+    mlp, norm = mlp.double().train(), nn.LayerNorm(6).double()
+    direction = torch.randn_like(tokens)
+
+    def run(x: Tensor) -> Tensor:
+        torch.manual_seed(0)
+        return bands.add_mlp(x, HW, norm, mlp)
+
+    out = run(tokens)
+    before = torch.get_rng_state()
+    (grad,) = torch.autograd.grad(out.sin().sum(), tokens)
+    assert torch.equal(torch.get_rng_state(), before)
+    step = 1e-6 * direction
+    with torch.no_grad():
+        change = run(tokens + step).sin().sum() - run(tokens).sin().sum()
+    torch.testing.assert_close((grad * step).sum(), change, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    ('act', 'reference'),
+    [
+        (GELU, F.gelu),
+        (SILU, F.silu),
+        (RELU, F.relu),
+        (QUICK_GELU, lambda x: x * torch.sigmoid(1.702 * x)),
+    ],
+)
+def test_activations_spare_what_others_may_hold(
+    act: Activation, reference: Callable[[Tensor], Tensor]
+) -> None:
+    """In place only where nothing is recorded and nobody listens."""
+    maker = nn.Linear(1, 1)
     x = torch.linspace(-3, 3, 50, requires_grad=True)
-    for act, reference in ((gelu, F.gelu), (silu, F.silu)):
-        before = x * 1
-        torch.testing.assert_close(act(before), reference(x))
-        assert torch.equal(before, x)
-        with torch.no_grad():
-            given_up = x.clone()
-            assert act(given_up) is given_up
-            torch.testing.assert_close(given_up, reference(x))
+    before = x * 1
+    torch.testing.assert_close(act(before, maker), reference(x))
+    assert torch.equal(before, x)
+    with torch.no_grad():
+        given_up = x.clone()
+        assert act(given_up, maker) is given_up
+        torch.testing.assert_close(given_up, reference(x))
+        watched: list[Any] = []
+        maker.register_forward_hook(lambda *seen: watched.append(seen))
+        kept = x.clone()
+        torch.testing.assert_close(act(kept, maker), reference(x))
+        assert torch.equal(kept, x)
+        assert act(x.clone(), nn.Sequential(maker)) is not None

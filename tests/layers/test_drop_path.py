@@ -28,3 +28,13 @@ def test_rate_must_be_a_share(rate: float) -> None:
 def test_ramp() -> None:
     assert ramp(0.3, 4) == pytest.approx((0, 0.1, 0.2, 0.3))
     assert ramp(0.3, 1) == (0,)
+
+
+def test_scales_a_branch() -> None:
+    drop = DropPath(0.5).train()
+    branch = torch.randn(8, 3, 2)
+    torch.manual_seed(0)
+    scale = drop.scale(branch)
+    torch.manual_seed(0)
+    assert torch.equal(drop(branch), branch * scale)
+    assert drop.eval()(branch) is branch

@@ -142,18 +142,3 @@ def test_any_number_of_threads(threads):
         assert_close(roi_align(maps, rois, 7, 0.125), expected)
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize('mode', ['avg', 'max'])
-def test_cuda_equals_cpu(mode):
-    maps, rois = torch.randn(2, 5, 160, 240), random_rois(50, 2)
-    grads, outs = [], []
-    for device in ('cpu', 'cuda'):
-        x = maps.to(device).requires_grad_()
-        out = roi_align(x, rois.to(device), 7, 1.0, 0, mode)
-        out.sum().backward()
-        outs.append(out.detach().cpu())
-        grads.append(x.grad.cpu())
-    assert_close(*outs, **CLOSE)
-    assert_close(*grads, **CLOSE)

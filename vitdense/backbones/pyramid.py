@@ -6,7 +6,7 @@ B images, C channels, H x W pixels or cells.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 from operator import mul
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -79,7 +79,9 @@ class PyramidBackbone(BaseModule):
         self.out_indices = self._check_out_indices(out_indices, num_stages)
         built = self.out_indices[-1] + 1
         stages = self.build_stages(self.arch, in_channels, drop_path_rate)
-        self.stages = nn.ModuleList(islice(stages, built))
+        # a ModuleList, of which PyTorch's types know no more than modules
+        self.stages: Sequence[Stage]
+        self.stages = nn.ModuleList(islice(stages, built))  # type: ignore[assignment]
         if (
             not isinstance(frozen_stages, int)
             or not -1 <= frozen_stages <= built
@@ -90,12 +92,10 @@ class PyramidBackbone(BaseModule):
             )
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        for stage in self._stages:
+        for stage in self.stages:
             stage.with_cp = with_cp
-        strides = list(accumulate((s.stride for s in self._stages), mul))
-        self.out_channels = tuple(
-            self._stages[i].dim for i in self.out_indices
-        )
+        strides = list(accumulate((s.stride for s in self.stages), mul))
+        self.out_channels = tuple(self.stages[i].dim for i in self.out_indices)
         self.out_strides = tuple(strides[i] for i in self.out_indices)
         self.min_size = self._find_min_size()
         self._freeze()
@@ -109,10 +109,6 @@ class PyramidBackbone(BaseModule):
     @property
     def _title(self) -> str:
         return type(self).__name__
-
-    @property
-    def _stages(self) -> list[Stage]:
-        return [cast(Stage, stage) for stage in self.stages]
 
     def _check_numbers(
         self, in_channels: int, drop_path_rate: float | None
@@ -155,7 +151,7 @@ class PyramidBackbone(BaseModule):
         """Least height and width, in pixels, that give each stage a cell."""
         for size in range(1, LARGEST_MINIMUM_PX):
             cells = size
-            for stage in self._stages:
+            for stage in self.stages:
                 cells = stage.patch_embed.grid(cells)  # type: ignore[operator]
                 if cells < stage.min_cells:
                     break
@@ -184,7 +180,7 @@ class PyramidBackbone(BaseModule):
             )
         levels = []
         tokens, hw = to_tokens(images), (height, width)
-        for index, stage in enumerate(self._stages):
+        for index, stage in enumerate(self.stages):
             tokens, hw = stage(tokens, hw)
             if index in self.out_indices:
                 levels.append(stage.level(tokens, hw))
@@ -208,7 +204,7 @@ class PyramidBackbone(BaseModule):
                     f'{self._title}: init_cfg type {config.get("type")!r} is '
                     "not known; choose from ['Pretrained'], or None"
                 )
-            from vitdense.checkpoint import load_backbone
+            from vitdense.checkpoint.load import load_backbone
 
             load_backbone(
                 self, config['checkpoint'], sha256=config.get('sha256')
@@ -217,8 +213,8 @@ class PyramidBackbone(BaseModule):
 
     def _freeze(self) -> None:
         if self.frozen_stages >= 0:
-            parts = [self._stages[0].patch_embed]
-            parts += self._stages[: self.frozen_stages]
+            parts = [self.stages[0].patch_embed]
+            parts += self.stages[: self.frozen_stages]
             for part in parts:
                 part.requires_grad_(False).eval()
 

@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import CheckpointError
-from .mmengine_hook import install
 
 if TYPE_CHECKING:
     from .convert import convert_checkpoint
     from .load import load_backbone
+    from .reading.safe import install, set_pickle_trust
     from .report import LoadReport
 
 __all__ = [
@@ -21,12 +21,15 @@ __all__ = [
     'convert_checkpoint',
     'install',
     'load_backbone',
+    'set_pickle_trust',
 ]
 
 _HOMES = {
     'LoadReport': 'report',
     'convert_checkpoint': 'convert',
+    'install': 'reading.safe',
     'load_backbone': 'load',
+    'set_pickle_trust': 'reading.safe',
 }
 
 

@@ -1,8 +1,6 @@
 """Rewrites a checkpoint under vitdense's names, or under the official ones."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from .matching.tables import UNUSED
 from .reading.digest import TENSORS_SHA256, digest_tensors
 from .reading.source import locate
 from .report import LoadReport, make_report
+from .whole_file import whole_file
 
 SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 
@@ -160,16 +159,9 @@ def _misfit(source: str, family: Family, arch: str, plan: LoadPlan) -> str:
 def _write(
     tensors: Mapping[str, Tensor], metadata: dict[str, str], path: Path
 ) -> None:
-    """Write under a temporary name, which becomes the file when whole."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    os.close(handle)
-    part = Path(name)
-    try:
+    with whole_file(path) as part:
         if path.suffix == '.safetensors':
             save_file(whole, part, metadata)
         else:
             torch.save({k: t.clone() for k, t in whole.items()}, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-from vitdense.checkpoint import install
+from vitdense.checkpoint import set_pickle_trust
 from vitdense.engine.amp import set_amp
 from vitdense.engine.config import (
     set_auto_scale_lr,
@@ -41,7 +41,7 @@ def prepare_training(
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    install(trust_pickle)
+    set_pickle_trust(trust_pickle)
     set_amp(cfg, amp)
     if auto_scale_lr:
         set_auto_scale_lr(cfg)
@@ -81,7 +81,7 @@ def prepare_testing(
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    install(trust_pickle)
+    set_pickle_trust(trust_pickle)
     model = build_model(cfg)
     check_checkpoint(model, checkpoint)
     cfg.load_from = checkpoint

@@ -27,7 +27,7 @@ def attend(
         num_heads: Heads that the channels are divided into.
         scale: Multiplies q @ k, as in PyTorch; None is head_dim ** -0.5.
     """
-    parts = _query_parts(q, num_heads)
+    parts = query_parts(q, num_heads)
     if parts == 1:
         return _attend(q, k, v, num_heads, scale)
     num_queries = q.shape[1]
@@ -53,7 +53,7 @@ def _attend(
     return out.transpose(1, 2).flatten(2)
 
 
-def _query_parts(q: Tensor, num_heads: int) -> int:
+def query_parts(q: Tensor, num_heads: int) -> int:
     """In how many parts the queries are attended to side by side.
 
     On CPU the backward kernel runs one thread for each head of each image:

@@ -59,10 +59,16 @@ class Band(NamedTuple):
         """(B, H', W', C') -> the band's part of the result; a view."""
         return maps[self.images, self.rows]
 
-    def crop(self, maps: Tensor) -> Tensor:
-        """(b, needed rows, W, C) -> (b, rows, W, C), on the same grid."""
+    def crop(self, hidden: Tensor) -> Tensor:
+        """(b, rows made, W', D) -> (b, rows, W', D), a view.
+
+        What is made of all needed rows may have rows beyond the band's.
+        """
+        count = self.rows.stop - self.rows.start
+        if hidden.shape[1] == count:
+            return hidden
         start = self.rows.start - self.needed.start
-        return maps[:, start : start + self.rows.stop - self.rows.start]
+        return hidden[:, start : start + count]
 
 
 def divide(
@@ -167,12 +173,12 @@ def add_mlp(
     def needed(top: int, bottom: int) -> slice:
         return slice(max(top - mlp.halo, 0), min(bottom + mlp.halo, height))
 
-    def hidden(part: Tensor, band: Band) -> Tensor:
+    def hidden(part: Tensor) -> Tensor:
         grid = part.shape[1], width
         made = wide.hidden(norm(part.flatten(1, 2)), grid)
         if wide.weight is None:
             made = layer_scale(made)
-        return band.crop(made.unflatten(1, grid))
+        return made.unflatten(1, grid)
 
     scale = drop_path.scale(tokens) if drop_path else None
     maps = tokens.unflatten(1, (height, width))
@@ -197,7 +203,7 @@ def project_patches(
     maps: Tensor,
     shape: tuple[int, ...],
     bands: tuple[Band, ...],
-    hidden: Callable[[Tensor, Band], Tensor],
+    hidden: Callable[[Tensor], Tensor],
     learned: list[nn.Parameter],
     weight: Tensor | None,
     bias: Tensor | None,
@@ -233,7 +239,7 @@ class _Computation(NamedTuple):
     """
 
     bands: tuple[Band, ...]
-    hidden: Callable[[Tensor, Band], Tensor]
+    hidden: Callable[[Tensor], Tensor]
     shape: tuple[int, ...]
     residual: bool
     scale: Tensor | None
@@ -277,7 +283,7 @@ class _Banded(torch.autograd.Function):
         result = maps.new_empty(computation.shape, dtype=dtype)
         scale = computation.scale
         for band in computation.bands:
-            branch = computation.hidden(band.inputs(maps), band)
+            branch = band.crop(computation.hidden(band.inputs(maps)))
             if weight is not None:
                 branch = F.linear(branch, weight, bias)
             out = band.outputs(result)
@@ -312,20 +318,27 @@ class _Banded(torch.autograd.Function):
             for band in computation.bands:
                 part = band.inputs(maps).detach().requires_grad_(needs[0])
                 with torch.enable_grad(), ctx.autocast():
-                    hidden = computation.hidden(part, band)
+                    hidden = computation.hidden(part)
                 grad_out = band.outputs(grad)
                 if computation.scale is not None:
                     grad_out = grad_out * computation.scale[band.images]
                 grad_out = grad_out.to(hidden.dtype)
-                if weight is not None:
-                    grad_out = _through_projection(
-                        grad_out, hidden.detach(), weight, bias, needs, totals
+                # by hand: slicing inside the graph would copy it all again
+                grad_hidden = torch.empty_like(hidden)
+                _blank_surplus(grad_hidden, band)
+                target = band.crop(grad_hidden)
+                if weight is None:
+                    target.copy_(grad_out)
+                else:
+                    own = band.crop(hidden.detach())
+                    _through_projection(
+                        grad_out, own, weight, bias, needs, totals, target
                     )
                 if not hidden.requires_grad:
                     continue
                 sources = [part if i == 0 else learned[i - 4] for i in wanted]
                 grads = torch.autograd.grad(
-                    hidden, sources, grad_out, allow_unused=True
+                    hidden, sources, grad_hidden, allow_unused=True
                 )
                 for place, value in zip(wanted, grads, strict=True):
                     if place == 0 and value is not None:
@@ -335,6 +348,15 @@ class _Banded(torch.autograd.Function):
         return tuple(totals)
 
 
+def _blank_surplus(grad: Tensor, band: Band) -> None:
+    """Zeroes the rows of a hidden map's gradient beyond the band's."""
+    surplus = grad.shape[1] - (band.rows.stop - band.rows.start)
+    if surplus:
+        above = band.rows.start - band.needed.start
+        grad[:, :above].zero_()
+        grad[:, grad.shape[1] - surplus + above :].zero_()
+
+
 def _through_projection(
     grad: Tensor,
     hidden: Tensor,
@@ -342,8 +364,9 @@ def _through_projection(
     bias: Tensor | None,
     needs: tuple[bool, ...],
     totals: list[Tensor | None],
-) -> Tensor:
-    """The gradient of ``hidden``; adds those of weight and bias to totals.
+    grad_hidden: Tensor,
+) -> None:
+    """Fills the gradient of ``hidden``; adds those of weight and bias.
 
     By hand, since autograd would first compute the projection again.
     """
@@ -353,7 +376,8 @@ def _through_projection(
         _accumulate(totals, 2, grad_weight)
     if bias is not None and needs[3]:
         _accumulate(totals, 3, rows.sum(0, dtype=bias.dtype))
-    return (rows @ weight.to(hidden.dtype)).view_as(hidden)
+    out = grad_hidden.view(-1, grad_hidden.shape[-1])
+    torch.mm(rows, weight.to(hidden.dtype), out=out)
 
 
 def _accumulate(

@@ -12,8 +12,9 @@ def init_transformer(module: nn.Module, conv_fan_out: bool) -> None:
 
     Args:
         module: Its parts are initialised in place.
-        conv_fan_out: Whether convolutions get a normal of variance
-            2 / fan_out and bias 0 (PVT v2); else PyTorch's own scheme stays.
+        conv_fan_out: Whether convolutions get bias 0 and a normal of variance
+            2 / fan_out, counting the outputs of a value's own group (PVT v2);
+            else PyTorch's own scheme stays.
     """
     for part in module.modules():
         if isinstance(part, nn.Linear):
@@ -21,8 +22,9 @@ def init_transformer(module: nn.Module, conv_fan_out: bool) -> None:
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Conv2d) and conv_fan_out:
-            fan_out = math.prod(part.kernel_size) * part.out_channels
-            std = math.sqrt(2 * part.groups / fan_out)
+            group = part.out_channels // part.groups
+            fan_out = math.prod(part.kernel_size) * group
+            std = math.sqrt(2 / fan_out)
             nn.init.normal_(part.weight, std=std)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

@@ -26,6 +26,13 @@ __all__ = [
     'softnms',
 ]
 
+# pip must neither take a wheel that it has (without operators) nor build
+# where torch, whose headers the operators need, is not installed.
+_COMPILE = (
+    'pip install --no-build-isolation --no-cache-dir --force-reinstall '
+    '--no-deps --no-binary'
+)
+
 
 def get_compiler_version() -> str:
     """For mmcv's environment report."""
@@ -48,12 +55,11 @@ def __getattr__(name: str) -> Callable[..., NoReturn]:
 
     def missing(*args: object, **kwargs: object) -> NoReturn:
         raise NotImplementedError(
-            f'mmcv operator {name!r} needs a compiled mmcv. Replace '
-            'onedl-mmcv by one built from source with a compiler '
-            '(MMCV_WITH_OPS=1 pip install --no-binary onedl-mmcv '
-            '--force-reinstall --no-deps onedl-mmcv), or mmcv-lite by mmcv '
-            '(pip uninstall mmcv-lite; mim install mmcv). Without one '
-            'vitdense provides '
+            f'mmcv operator {name!r} needs a compiled mmcv. With a C++ '
+            'compiler and setuptools 77 or newer, in over half an hour: '
+            f'`{_COMPILE} onedl-mmcv onedl-mmcv`; or, where mmcv-lite is '
+            'installed, `pip uninstall mmcv-lite` and then '
+            f'`{_COMPILE} mmcv mmcv==2.1.0`. Without it vitdense provides '
             + ', '.join(op for op in __all__ if not op.startswith('get_'))
         )
 

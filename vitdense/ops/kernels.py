@@ -17,8 +17,13 @@ import torch
 Array = npt.NDArray[Any]
 
 
-class Plan(NamedTuple):
-    """What the loops over N RoIs of P x Q bins on B maps need to know."""
+class PreparedRoIs(NamedTuple):
+    """What the loops over N RoIs of P x Q bins on B maps need to know.
+
+    Numba's files on disk hold this class by its name, and go by the line at
+    which a function begins: whoever renames it must move the functions too,
+    or files of the version before end in an AttributeError.
+    """
 
     by_image: Array
     """(N,) indices of the RoIs, sorted by image."""
@@ -79,7 +84,7 @@ _sums = _compiled(fastmath={'contract', 'reassoc', 'nsz'})
 
 @_sums
 def average_forward(
-    maps: Array, out: Array, rois: Plan, first: int, step: int
+    maps: Array, out: Array, rois: PreparedRoIs, first: int, step: int
 ) -> None:
     """Every ``step``-th channel plane of (B, C, H, W) into (N, C, P, Q).
 
@@ -117,7 +122,7 @@ def average_forward(
 
 @_sums
 def average_backward(
-    grad_maps: Array, grad: Array, rois: Plan, first: int, step: int
+    grad_maps: Array, grad: Array, rois: PreparedRoIs, first: int, step: int
 ) -> None:
     """Adds what ``average_forward`` read; a plane has only one writer."""
     channels, height, width = grad_maps.shape[1:]
@@ -149,10 +154,10 @@ def average_backward(
 
 
 def in_threads(
-    kernel: Callable[[Array, Array, Plan, int, int], None],
+    kernel: Callable[[Array, Array, PreparedRoIs, int, int], None],
     maps: Array,
     pooled: Array,
-    rois: Plan,
+    rois: PreparedRoIs,
 ) -> None:
     """Runs a kernel over interleaved planes, in as many threads as torch."""
     threads = torch.get_num_threads()

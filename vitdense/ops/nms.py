@@ -1,13 +1,20 @@
-"""Non-maximum suppression, called as mmcv calls its compiled operators."""
+"""Non-maximum suppression, called as mmcv calls its compiled operators.
+
+How many boxes are kept is the size of the answer, so the host must learn it:
+off the CPU ``nms`` waits for the device once, for the table of who overlaps
+whom, and never again. torchvision's operator is not used: compiled for a GPU
+it rounds overlaps in another way, so boxes at the threshold may differ.
+"""
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vitdense.ops.backend import kernels_for
 
-# Boxes compared with all later ones at a time.
+# Boxes compared with all later ones at a time; a multiple of 8.
 _BLOCK = 512
 
 Array = npt.NDArray[np.float32]
@@ -36,48 +43,51 @@ def nms(
             np.float32(offset),
         )
         return order[torch.from_numpy(kept)]
-    return order[_greedy(ranked, iou_threshold, offset)]
+    table = _overlap_bits(ranked, iou_threshold, offset).cpu().numpy()
+    kept = torch.from_numpy(_first_come(table))
+    return order[kept.to(order.device, non_blocking=True)]
 
 
-def _greedy(boxes: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """(N, 4) boxes, best first -> (K,) places of those kept."""
-    alive = torch.arange(len(boxes), device=boxes.device)
-    kept = [alive[:0]]
-    while len(alive):
-        block = alive[:_BLOCK]
-        overlaps = _iou(boxes[block], boxes[alive], offset) > iou_threshold
-        good = _first_come(overlaps[:, : len(block)].triu(1))
-        kept.append(block[good])
-        later = ~overlaps[good, len(block) :].any(0)
-        alive = alive[_BLOCK:][later]
-    return torch.cat(kept)
+def _overlap_bits(boxes: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    """(N, 4) -> (N, N / 8, rounded up), a bit for each pair that overlaps.
 
-
-def _first_come(overlaps: Tensor) -> Tensor:
-    """(N, N) upper triangle -> (N,) whether no kept one before overlaps.
-
-    Each round settles at least one more box, and all rounds after the last
-    leave the answer as it is.
+    Bit ``j % 8`` of byte ``j // 8`` in row ``i`` is for the boxes ``i`` and
+    ``j``. It is right where ``j`` is at least ``i``; nobody reads the others.
     """
-    good = overlaps.new_ones(len(overlaps))
-    while True:
-        update = ~(overlaps & good[:, None]).any(0)
-        if update.equal(good):
-            return good
-        good = update
+    count = len(boxes)
+    table = boxes.new_zeros(count, -(-count // 8), dtype=torch.uint8)
+    digits = 2 ** torch.arange(8, dtype=torch.uint8, device=boxes.device)
+    for start in range(0, count, _BLOCK):
+        later = boxes[start:]
+        overlaps = _iou(later[:_BLOCK], later, offset) > iou_threshold
+        bits = F.pad(overlaps, (0, -len(later) % 8)).unflatten(1, (-1, 8))
+        table[start : start + _BLOCK, start // 8 :] = (bits * digits).sum(
+            -1, dtype=torch.uint8
+        )
+    return table
+
+
+def _first_come(table: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """``_overlap_bits`` -> (K,) places of boxes that no kept one overlaps."""
+    dropped = np.zeros(table.shape[1], np.uint8)
+    kept = []
+    for i, overlapped in enumerate(table):
+        if not dropped[i // 8] >> i % 8 & 1:
+            kept.append(i)
+            dropped |= overlapped
+    return np.array(kept, np.int64)
 
 
 def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
     """(N, 4), (M, 4) -> (N, M), in the arithmetic of mmcv's operator."""
-    low = torch.maximum(boxes[:, None, :2], others[:, :2])
-    high = torch.minimum(boxes[:, None, 2:], others[:, 2:])
-    width, height = (high - low + offset).clamp(min=0).unbind(-1)
-    overlap = width * height
-    area, other_area = (
-        (b[:, 2] - b[:, 0] + offset) * (b[:, 3] - b[:, 1] + offset)
-        for b in (boxes, others)
-    )
-    return overlap / (area[:, None] + other_area - overlap)
+    x1, y1, x2, y2 = boxes.mT.unsqueeze(-1).contiguous()
+    u1, v1, u2, v2 = others.mT.contiguous()
+    width = (x2.minimum(u2) - x1.maximum(u1)).add_(offset).clamp_(min=0)
+    height = (y2.minimum(v2) - y1.maximum(v1)).add_(offset).clamp_(min=0)
+    overlap = width.mul_(height)
+    area = (x2 - x1 + offset) * (y2 - y1 + offset)
+    other_area = (u2 - u1 + offset) * (v2 - v1 + offset)
+    return overlap / (area + other_area).sub_(overlap)
 
 
 @torch.no_grad()
@@ -94,6 +104,7 @@ def softnms(
     """(N, 4) boxes and (N,) scores on the CPU -> (K,) indices kept.
 
     Boxes are taken best first, and lower the scores of those they overlap.
+    mmcv brings the boxes of any device to the CPU before it calls this.
 
     Args:
         dets: (N, 5), written to: the boxes taken and their scores then.

@@ -1,7 +1,16 @@
 """RoIAlign, called as mmcv calls its compiled operator.
 
 B maps of C channels and H x W cells; N RoIs of P x Q bins.
+
+Off the CPU torchvision's operator serves where it gives the same averages; on
+CUDA the host then does not wait for the device (elsewhere once, to check the
+RoIs, for lack of assertions that the device makes). Otherwise the host waits
+once in each call, for the RoIs, because what follows from them are sizes: how
+many samples a bin has and which cells a product reads. All that is made of
+the RoIs is then made on the host, and sent without waiting.
 """
+
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -14,7 +23,7 @@ from vitdense.ops.roi_align_torchvision import (
     forward,
     torchvision_for,
 )
-from vitdense.ops.roi_geometry import Axis, axes
+from vitdense.ops.roi_geometry import axes, check_rois
 
 _MAX = 0  # mmcv's ``pool_mode``; 1 is the average
 
@@ -49,23 +58,30 @@ def roi_align_forward(
         aligned: Whether pixel centres lie at half a cell.
 
     Raises:
-        ValueError: A RoI names no image, or is not a finite box.
+        ValueError: A RoI names no image, or is not a finite box. Where
+            torchvision's operator runs on CUDA, it is the device that finds
+            it, and ends the process.
     """
     with torch.autocast(features.device.type, enabled=False):
         maps = _computable(features)
         rois = rois.to(maps.dtype)
         bins = (aligned_height, aligned_width)
         options = Options(bins, spatial_scale, sampling_ratio, aligned)
-        images, y, x = _prepare(rois, features.shape, options)
-        torchvision = torchvision_for(maps)
+        torchvision = _torchvision_for(maps, pool_mode)
+        if torchvision is not None:
+            check_rois(rois, len(maps), spatial_scale, aligned)
+            output.copy_(forward(torchvision, maps, rois, options))
+            return
+        rois = rois.cpu()
+        check_rois(rois, len(maps), spatial_scale, aligned)
+        images = rois[:, 0].long()
+        y, x = axes(rois, maps.shape[2:], bins, spatial_scale, aligned)
         if pool_mode == _MAX:
             pooled, best_y, best_x = max_forward(
                 maps, images, y, x, sampling_ratio
             )
             argmax_y.copy_(best_y)
             argmax_x.copy_(best_x)
-        elif torchvision is not None:
-            pooled = forward(torchvision, maps, rois, options)
         else:
             pooled = average_forward(maps, images, y, x, sampling_ratio)
         output.copy_(pooled)
@@ -87,24 +103,27 @@ def roi_align_backward(
 ) -> None:
     """Adds gradients (N, C, P, Q) of the output to ``grad_input``.
 
-    The other arguments and errors are those of ``roi_align_forward``.
+    The other arguments are those of ``roi_align_forward``, which has checked
+    the RoIs.
     """
     with torch.autocast(grad_output.device.type, enabled=False):
         grad = _computable(grad_output)
         rois = rois.to(grad.dtype)
         bins = (aligned_height, aligned_width)
         options = Options(bins, spatial_scale, sampling_ratio, aligned)
-        images, y, x = _prepare(rois, grad_input.shape, options)
-        torchvision = torchvision_for(grad)
+        torchvision = _torchvision_for(grad, pool_mode)
         total = _computable(grad_input).contiguous()
         if pool_mode == _MAX:
             best_y, best_x = _computable(argmax_y), _computable(argmax_x)
-            max_backward(total, grad, images, best_y, best_x)
+            max_backward(total, grad, rois[:, 0].long(), best_y, best_x)
         elif torchvision is not None:
             backward(torchvision, total, grad, rois, options)
         else:
+            rois = rois.cpu()
+            images = rois[:, 0].long()
+            y, x = axes(rois, total.shape[2:], bins, spatial_scale, aligned)
             average_backward(total, grad, images, y, x, sampling_ratio)
-        if total.data_ptr() != grad_input.data_ptr():
+        if total.dtype != grad_input.dtype or not grad_input.is_contiguous():
             grad_input.copy_(total)
 
 
@@ -114,25 +133,6 @@ def _computable(tensor: Tensor) -> Tensor:
     return tensor.detach().float() if single else tensor.detach()
 
 
-def _prepare(
-    rois: Tensor,
-    map_shape: torch.Size,
-    options: Options,
-) -> tuple[Tensor, Axis, Axis]:
-    """(N,) image indices of (N, 5) RoIs, and their extents along y and x."""
-    images = rois[:, 0].long()
-    wrong = (images < 0) | (images >= map_shape[0])
-    if wrong.any():
-        raise ValueError(
-            f'RoIs name image {int(images[wrong][0])}; the feature map has '
-            f'{map_shape[0]} images, counted from 0'
-        )
-    height, width = map_shape[2:]
-    y, x = axes(
-        rois,
-        (height, width),
-        options.bins,
-        options.spatial_scale,
-        options.aligned,
-    )
-    return images, y, x
+def _torchvision_for(maps: Tensor, pool_mode: int) -> ModuleType | None:
+    """torchvision's operators where they can take these maps, else None."""
+    return None if pool_mode == _MAX else torchvision_for(maps)

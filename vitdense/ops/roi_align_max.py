@@ -1,6 +1,7 @@
 """Max RoIAlign: the largest sample of each bin, and where it was taken.
 
-B maps of C channels and H x W cells; N RoIs of P x Q bins.
+B maps of C channels and H x W cells; N RoIs of P x Q bins. The forward pass
+takes the RoIs' images and axes from the host, the maps from anywhere.
 """
 
 from collections.abc import Iterator
@@ -28,12 +29,16 @@ def max_forward(
     best_y, best_x = (maps.new_full(shape, _NOWHERE) for _ in range(2))
     rows, columns = y.samples(sampling_ratio), x.samples(sampling_ratio)
     bins = torch.arange(max(y.bins, x.bins), device=maps.device)
-    counts = zip(rows.per_bin.tolist(), columns.per_bin.tolist(), strict=True)
-    for n, (high, wide) in enumerate(counts):
+    row_places, column_places = (
+        samples.position.to(maps.device, non_blocking=True)
+        for samples in (rows, columns)
+    )
+    sizes = torch.stack([images, rows.per_bin, columns.per_bin], 1)
+    for n, (image, high, wide) in enumerate(sizes.tolist()):
         if not high or not wide:
             continue
-        at_y, at_x = rows.position[n, :, :high], columns.position[n, :, :wide]
-        values = _sample(maps[images[n]], at_y.flatten(), at_x.flatten())
+        at_y, at_x = row_places[n, :, :high], column_places[n, :, :wide]
+        values = _sample(maps[image], at_y.flatten(), at_x.flatten())
         values = values.unflatten(2, (-1, wide)).unflatten(1, (-1, high))
         largest, index = values.transpose(2, 3).flatten(3).max(-1)
         found = largest > _LOWEST
@@ -56,6 +61,7 @@ def max_backward(
 
     Args:
         grad_maps: (B, C, H, W), contiguous.
+        images: (N,) indices, where the maps are.
     """
     channels, height, width = grad_maps.shape[1:]
     plane = images[:, None] * channels

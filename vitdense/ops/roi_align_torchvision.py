@@ -1,7 +1,8 @@
 """torchvision's average RoIAlign, for devices other than the CPU.
 
 It is used where torchvision loads and, on the device at hand, gives what ours
-gives for a few boxes of every kind.
+gives for a few boxes of every kind. The first call asks, and waits for the
+device's answer; later ones remember it.
 """
 
 import functools
@@ -76,13 +77,14 @@ def _agrees(ops: ModuleType, options: Options, device: str) -> bool:
     maps = torch.randn(1, 2, 9, 11, generator=generator).to(device)
     grad = torch.randn(len(_BOXES), 2, 3, 2, generator=generator).to(device)
     boxes = torch.tensor(_BOXES) / options.spatial_scale
-    rois = torch.nn.functional.pad(boxes, (1, 0)).to(device)
+    rois = torch.nn.functional.pad(boxes, (1, 0))
     images = rois[:, 0].long()
     bins, scale, ratio, aligned = options
     y, x = axes(rois, (9, 11), bins, scale, aligned)
     expected = average_forward(maps, images, y, x, ratio)
     expected_grad, found_grad = torch.zeros_like(maps), torch.zeros_like(maps)
     average_backward(expected_grad, grad, images, y, x, ratio)
+    rois = rois.to(device)
     found = forward(ops, maps, rois, options)
     backward(ops, found_grad, grad, rois, options)
     return torch.allclose(

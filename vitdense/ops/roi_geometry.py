@@ -1,5 +1,8 @@
 """Where RoIAlign looks at a feature map, one axis at a time.
 
+All but ``check_rois`` and ``locate`` is meant for RoIs on the host, because
+it makes sizes of them.
+
 N RoIs, P bins along the axis, S samples per bin, L cells of the map.
 
 Bilinear sampling is a product of a weight along y and one along x, and so is
@@ -7,6 +10,7 @@ its rule for samples outside of the map. Averaging a bin's samples is therefore
 two small matrix products, one with the (P, L) weights of each axis.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -73,7 +77,7 @@ def locate(position: Tensor, cells: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def axes(
     rois: Tensor,
-    map_size: tuple[int, int],
+    map_size: Sequence[int],
     bins: tuple[int, int],
     spatial_scale: float,
     aligned: bool,
@@ -87,26 +91,64 @@ def axes(
         aligned: Shift by half a cell; otherwise RoIs are at least one cell
             wide and high, as in mmdet's first releases.
 
-    Raises:
-        ValueError: A RoI is not finite, or with ``aligned`` of negative size.
     """
-    corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
-    start = corners[:, :2]
-    size = corners[:, 2:] - start
-    if aligned:
-        bad = ~(size >= 0).all(1) | ~corners.isfinite().all(1)
-    else:
+    start, stop = _corners(rois, spatial_scale, aligned)
+    size = stop - start
+    if not aligned:
         size = size.clamp(min=1)
-        bad = ~corners.isfinite().all(1)
-    if bad.any():
+    y = Axis(start[:, 1], size[:, 1], map_size[0], bins[0])
+    x = Axis(start[:, 0], size[:, 0], map_size[1], bins[1])
+    return y, x
+
+
+def check_rois(
+    rois: Tensor, num_maps: int, spatial_scale: float, aligned: bool
+) -> None:
+    """Refuses (N, 5) RoIs of no image, and those that are no boxes.
+
+    On CUDA the device refuses when it comes to them, by an assertion that
+    ends the process: the host would have to wait for it to say more.
+
+    Args:
+        num_maps: How many images there are; RoIs name them from 0 on.
+        spatial_scale: As in ``axes``.
+        aligned: As in ``axes``; only then sizes may not be negative.
+
+    Raises:
+        ValueError: A RoI names no image, is not finite, or with ``aligned``
+            of negative size.
+    """
+    images = rois[:, 0].long()
+    foreign = (images < 0) | (images >= num_maps)
+    start, stop = _corners(rois, spatial_scale, aligned)
+    size = stop - start  # not finite if a corner is not
+    bad = ~size.isfinite().all(1)
+    if aligned:
+        bad |= (size < 0).any(1)
+    if rois.device.type == 'cuda':
+        torch._assert_async(
+            ~(foreign | bad).any(),
+            'RoIAlign: a RoI names no image, or is not a finite box',
+        )
+    elif foreign.any():
+        raise ValueError(
+            f'RoIs name image {int(images[foreign][0])}; the feature map has '
+            f'{num_maps} images, counted from 0'
+        )
+    elif bad.any():
         index = int(bad.nonzero()[0])
         raise ValueError(
             f'RoI {index} of {len(rois)} is not a finite box with '
             f'x1 <= x2 and y1 <= y2: {rois[index, 1:].tolist()}'
         )
-    y = Axis(start[:, 1], size[:, 1], map_size[0], bins[0])
-    x = Axis(start[:, 0], size[:, 0], map_size[1], bins[1])
-    return y, x
+
+
+def _corners(
+    rois: Tensor, spatial_scale: float, aligned: bool
+) -> tuple[Tensor, Tensor]:
+    """(N, 5) RoIs -> (N, 2) x and y of first and last corners, in cells."""
+    corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
+    return corners[:, :2], corners[:, 2:]
 
 
 def bin_weights(axis: Axis, sampling_ratio: int) -> Tensor:

@@ -1,10 +1,6 @@
 backbone = dict(
     type='vitdense.PVT',
     arch='v2-b2',
-    drop_path_rate=0.1,
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='https://github.com/whai362/PVT/releases/download/v2/pvt_v2_b2.pth',
-    ),
+    init_cfg=dict(type='Pretrained', checkpoint='official'),
 )
 out_channels = [64, 128, 320, 512]

@@ -2,9 +2,6 @@
 backbone = dict(
     type='vitdense.T2TViT',
     arch='12',
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='https://github.com/yitu-opensource/T2T-ViT/releases/download/main/76.5_T2T_ViT_12.pth.tar',
-    ),
+    init_cfg=dict(type='Pretrained', checkpoint='official'),
 )
 out_channels = [64, 64, 256, 256]

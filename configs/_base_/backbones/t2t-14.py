@@ -2,9 +2,6 @@
 backbone = dict(
     type='vitdense.T2TViT',
     arch='14',
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='https://github.com/yitu-opensource/T2T-ViT/releases/download/main/81.5_T2T_ViT_14.pth.tar',
-    ),
+    init_cfg=dict(type='Pretrained', checkpoint='official'),
 )
 out_channels = [64, 64, 384, 384]

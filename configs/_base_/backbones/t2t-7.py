@@ -2,9 +2,6 @@
 backbone = dict(
     type='vitdense.T2TViT',
     arch='7',
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='https://github.com/yitu-opensource/T2T-ViT/releases/download/main/71.7_T2T_ViT_7.pth.tar',
-    ),
+    init_cfg=dict(type='Pretrained', checkpoint='official'),
 )
 out_channels = [64, 64, 256, 256]

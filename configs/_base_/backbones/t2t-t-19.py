@@ -2,9 +2,6 @@
 backbone = dict(
     type='vitdense.T2TViT',
     arch='t-19',
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='https://github.com/yitu-opensource/T2T-ViT/releases/download/main/82.4_T2T_ViTt_19.pth.tar',
-    ),
+    init_cfg=dict(type='Pretrained', checkpoint='official'),
 )
 out_channels = [64, 64, 448, 448]

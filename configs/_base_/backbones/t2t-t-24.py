@@ -2,9 +2,6 @@
 backbone = dict(
     type='vitdense.T2TViT',
     arch='t-24',
-    init_cfg=dict(
-        type='Pretrained',
-        checkpoint='https://github.com/yitu-opensource/T2T-ViT/releases/download/main/82.6_T2T_ViTt_24.pth.tar',
-    ),
+    init_cfg=dict(type='Pretrained', checkpoint='official'),
 )
 out_channels = [64, 64, 512, 512]

@@ -4,7 +4,7 @@ tta_model = dict(
     tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
 )
 tta_pipeline = [
-    dict(type='LoadImageFromFile', backend_args=None),
+    dict(type='LoadImageFromFile'),
     dict(
         type='TestTimeAug',
         transforms=[

@@ -1,7 +1,7 @@
 _base_ = [
-    '../detectors/mask-rcnn_fpn.py',
+    '../models/mask-rcnn_fpn.py',
     '../datasets/coco_instance.py',
-    '../schedules/adamw_1x.py',
+    '../schedules/step_1x.py',
     '../det_runtime.py',
 ]
 

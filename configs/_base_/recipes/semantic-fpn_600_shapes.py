@@ -1,21 +1,16 @@
-# Narrow, for pictures of 128 pixels and a CPU.
 _base_ = [
-    '../segmentors/semantic-fpn.py',
+    '../models/semantic-fpn_small.py',
     '../datasets/shapes_segmentation.py',
-    '../schedules/adamw_600.py',
+    '../schedules/poly_600.py',
     '../seg_runtime.py',
 ]
 
-norm_cfg = dict(type='BN')
-model = dict(
-    data_preprocessor=dict(size=(128, 128)),
-    neck=dict(out_channels=64, norm_cfg=norm_cfg),
-    decode_head=dict(
-        in_channels=[64, 64, 64, 64],
-        channels=64,
-        num_classes=5,
-        norm_cfg=norm_cfg,
-    ),
-)
+# too short a training, from scratch, for stochastic depth
+model = dict(backbone=dict(drop_path_rate=0.0))
 # pictures of the predictions beside the truth, at the end
-default_hooks = dict(visualization=dict(draw=True, interval=2))
+default_hooks = dict(
+    logger=dict(interval=20),
+    checkpoint=dict(interval=600, max_keep_ckpts=1),
+    visualization=dict(draw=True, interval=2),
+)
+randomness = dict(seed=0)

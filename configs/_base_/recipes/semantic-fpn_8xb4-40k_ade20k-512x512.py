@@ -1,6 +1,8 @@
 _base_ = [
-    '../segmentors/semantic-fpn.py',
+    '../models/semantic-fpn.py',
     '../datasets/ade20k_512x512.py',
-    '../schedules/semantic-fpn_40k.py',
+    '../schedules/poly_40k.py',
     '../seg_runtime.py',
 ]
+
+default_hooks = dict(checkpoint=dict(interval=4000))

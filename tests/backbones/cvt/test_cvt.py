@@ -10,8 +10,8 @@ from golden import assert_golden, draw, golden_images, official_state_dict
 from torch import Tensor, nn
 from transformers import CvtConfig, CvtModel
 
-from vitdense.backbones import CvT
-from vitdense.backbones.cvt import VARIANTS
+from vitdense.backbones.cvt import CvT
+from vitdense.backbones.cvt.archs import ARCHS
 
 SMALL = {
     'dims': (8, 16, 24),
@@ -47,7 +47,7 @@ def test_golden(
 PARAMETERS = {'13': 19.997, '21': 31.623, 'w24': 277.196}
 
 
-@pytest.mark.parametrize('arch', sorted(VARIANTS))
+@pytest.mark.parametrize('arch', sorted(ARCHS))
 def test_parameters(arch: str) -> None:
     with torch.device('meta'):
         model = CvT(arch)

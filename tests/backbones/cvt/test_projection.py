@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from vitdense.layers.conv_projection import ConvQKV, DepthwiseNorm
+from vitdense.backbones.cvt.projection import ConvQKV, DepthwiseNorm
 from vitdense.layers.tokens import to_map, to_tokens
 
 
@@ -28,7 +28,7 @@ def test_folding_equals_both_parts(stride: int) -> None:
     learned = [tokens, *part.parameters()]
     names = set(part.state_dict())
     folded = part(tokens, (9, 7))
-    grid = part.grid(9), part.grid(7)
+    grid = part.conv.grid(9), part.conv.grid(7)
     plain = to_tokens(part.bn(to_map(part.conv(tokens, (9, 7)), grid)))
     torch.testing.assert_close(folded, plain)
     weight = torch.randn_like(plain)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitdense.layers.pooling import pool_to_grid
+from vitdense.backbones.pvt.keys import PooledKeys, pool_to_grid
 from vitdense.layers.tokens import to_map, to_tokens
 
 
@@ -40,3 +40,9 @@ def test_one_graph_for_all_sizes() -> None:
             compiled(tokens, hw, 7), pool_to_grid(tokens, hw, 7)
         )
     assert torch._dynamo.utils.counters['stats']['unique_graphs'] == 1
+
+
+def test_as_many_keys_on_any_grid() -> None:
+    keys = PooledKeys(12, 7, 1e-5)
+    for hw in ((9, 7), (3, 20)):
+        assert keys(torch.randn(2, hw[0] * hw[1], 12), hw).shape == (2, 49, 12)

@@ -7,8 +7,8 @@ import torch
 from contract import BackboneContract, images
 from golden import assert_golden, golden_images, official_state_dict
 
-from vitdense.backbones import PVT
-from vitdense.backbones.pvt import VARIANTS
+from vitdense.backbones.pvt import PVT
+from vitdense.backbones.pvt.archs import ARCHS
 
 SMALL = {
     'dims': (8, 16, 16, 24),
@@ -81,12 +81,12 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize('arch', sorted(VARIANTS))
+@pytest.mark.parametrize('arch', sorted(ARCHS))
 def test_parameters(arch: str) -> None:
     with torch.device('meta'):
         model = PVT(arch)
     count = sum(p.numel() for p in model.parameters())
-    if VARIANTS[arch].design == 'v1':
+    if ARCHS[arch].design == 'v1':
         # the class token's slot in the official last position embedding
         count += model.out_channels[-1]
     assert round(count / 1e6, 3) == PARAMETERS[arch]
@@ -139,6 +139,8 @@ def test_detection_drop_path() -> None:
         ({'heads': (3, 2, 2, 3)}, '3 heads do not divide 8'),
         ({'depths': (2, 1, 0, 1)}, 'depths'),
         ({'dephts': (1, 1, 1, 1)}, 'dephts'),
+        ({'position_px': 8}, 'position_px=8.*32'),
+        ({'position_px': 224.0}, 'position_px=224.0'),
     ],
 )
 def test_bad_mapping(change: dict, message: str) -> None:

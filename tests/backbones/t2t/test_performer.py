@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from vitdense.layers.linear_attention import performer_attend, random_features
-from vitdense.layers.token_attention import TokenAttention, TokenPerformer
+from vitdense.backbones.t2t.module import ModuleAttention, ModulePerformer
+from vitdense.backbones.t2t.performer import performer_attend, random_features
 
 
 def test_features_are_orthogonal() -> None:
@@ -60,7 +60,7 @@ def test_features_vanish_without_nan() -> None:
 
 
 def test_features_are_stored_and_fixed() -> None:
-    attn = TokenPerformer(16)
+    attn = ModulePerformer(16)
     assert attn.state_dict()['w'].shape == (8, 16)
     assert 'w' not in dict(attn.named_parameters())
 
@@ -69,7 +69,7 @@ def test_residual_is_from_the_values() -> None:
     torch.manual_seed(0)
     projected = torch.randn(2, 9, 24)
     first, second, third = projected.chunk(3, -1)
-    softmax, performer = TokenAttention(8, 0.3), TokenPerformer(8)
+    softmax, performer = ModuleAttention(8, 0.3), ModulePerformer(8)
     scores = 0.3 * first @ second.transpose(1, 2)
     torch.testing.assert_close(
         softmax(projected, (3, 3)),

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vitdense.layers import band
-from vitdense.layers.soft_split import NormedSoftSplit, SoftSplit
+from vitdense.backbones.t2t.soft_split import NormedSoftSplit, SoftSplit
+from vitdense.layers import bands
+from vitdense.layers.tokens import to_tokens
 
 KERNELS = [(7, 4), (3, 2)]
 SIZES = [(24, 20), (17, 13), (7, 30)]
@@ -34,11 +35,14 @@ def normed(channels: int, kernel: int, stride: int, **options: Any):
     return split
 
 
-as_convolution = NormedSoftSplit.project_as_convolution
+def as_convolution(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:
+    hw = tuple(feature_map.shape[2:])
+    return split.project_as_convolution(to_tokens(feature_map), hw)
 
 
 def as_bands(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:
-    return split(feature_map)[0]
+    hw = tuple(feature_map.shape[2:])
+    return split.project_in_bands(to_tokens(feature_map), hw)
 
 
 PATHS = pytest.mark.parametrize('run', [as_convolution, as_bands])
@@ -47,7 +51,7 @@ PATHS = pytest.mark.parametrize('run', [as_convolution, as_bands])
 @pytest.fixture
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bands of a row or two, so that small maps have several."""
-    monkeypatch.setattr(band, 'BAND_VALUES', 3000)
+    monkeypatch.setattr(bands, 'BAND_VALUES', 3000)
 
 
 @PATHS
@@ -97,7 +101,7 @@ def test_without_norm(kernel: int, stride: int) -> None:
     torch.manual_seed(0)
     split = SoftSplit(5, 10, kernel, stride, bias=True)
     x = torch.randn(2, 5, 17, 13)
-    tokens, hw = split(x)
+    tokens, hw = split(to_tokens(x), (17, 13))
     assert hw == (split.grid(17), split.grid(13))
     torch.testing.assert_close(tokens, written_out(split, x))
 
@@ -106,7 +110,8 @@ def test_without_norm(kernel: int, stride: int) -> None:
 def test_grid_is_that_of_unfold(size: int) -> None:
     for kernel, stride in KERNELS:
         split = SoftSplit(1, 1, kernel, stride, bias=False)
-        cells = split(torch.zeros(1, 1, size, size))[0].shape[1]
+        tokens = torch.zeros(1, size * size, 1)
+        cells = split(tokens, (size, size))[0].shape[1]
         assert split.grid(size) ** 2 == cells
 
 
@@ -143,7 +148,7 @@ def test_unfolded_tensor_is_never_built(
 def test_images_and_frozen_parts_get_no_gradient() -> None:
     split = normed(3, 7, 4, bias=True, norm_eps=1e-5)
     split.norm.requires_grad_(False)
-    split(torch.randn(1, 3, 32, 32))[0].sum().backward()
+    split(torch.randn(1, 32 * 32, 3), (32, 32))[0].sum().backward()
     assert split.norm.weight.grad is None
     assert split.proj.weight.grad.any()
 

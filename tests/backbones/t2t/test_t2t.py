@@ -9,8 +9,10 @@ from contract import BackboneContract, images
 from golden import assert_golden, golden_images, official_state_dict
 from torch import Tensor
 
-from vitdense.backbones import PVT, T2TViT
-from vitdense.backbones.t2t_arch import VARIANTS
+from vitdense.backbones.pvt import PVT
+from vitdense.backbones.t2t import T2TViT
+from vitdense.backbones.t2t.archs import ARCHS
+from vitdense.layers.tokens import to_map
 
 SMALL = {
     'dims': (8, 8, 16, 16),
@@ -55,7 +57,7 @@ def test_golden(shared: Path, tmp_path: Path, arch: str, train: bool) -> None:
     model.init_weights()
     carried: list[Tensor] = []
     model.stages[2].register_forward_hook(
-        lambda module, args, output: carried.append(output[1])
+        lambda module, args, output: carried.append(to_map(*output))
     )
     with torch.set_grad_enabled(train):
         levels = model.train(train)(golden_images((224, 224)))
@@ -110,7 +112,7 @@ def test_pyramids_keep_to_the_budget_of_pvt(ours: str, theirs: str) -> None:
             for model in (T2TViT(ours), PVT(theirs))
         ]
     assert 0.9 < counts[0] / counts[1] < 1.1
-    assert sum(VARIANTS[ours].depths) > len(PVT(theirs).stages) * 4
+    assert sum(ARCHS[ours].depths) > len(PVT(theirs).stages) * 4
 
 
 @pytest.mark.parametrize('arch', ['7', 't-14', 'pyramid-t'])

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from vitdense.checkpoint.adapt import adaptation
 from vitdense.checkpoint.layouts import pvt, t2t
 

@@ -14,10 +14,10 @@ import transformers
 from official import build
 from random_models import images, randomise
 from torch import Tensor, nn
+from vitdense.checkpoint.unwrap import Unwrapped, unwrap
 
 from vitdense.checkpoint import LoadReport, load_backbone
 from vitdense.checkpoint.load import check_fit, shapes
-from vitdense.checkpoint.unwrap import Unwrapped, unwrap
 
 DEPTHS = (1, 2, 1, 1)
 PVT = {

@@ -8,10 +8,10 @@ import pytest
 from golden import official_shapes
 from official import OFFICIAL, blank, model_shapes
 from torch import Tensor
+from vitdense.checkpoint.unwrap import Unwrapped
 
 from vitdense.checkpoint import CheckpointError
 from vitdense.checkpoint.load import Fit, check_fit
-from vitdense.checkpoint.unwrap import Unwrapped
 
 Tensors = dict[str, Tensor]
 Damage = Callable[[Tensors, str], Iterator[str]]

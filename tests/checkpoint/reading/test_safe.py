@@ -14,8 +14,8 @@ from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
 
 from vitdense.checkpoint import CheckpointError
-from vitdense.checkpoint.policy import POLICY
-from vitdense.checkpoint.safe import read_file
+from vitdense.checkpoint.reading import safe
+from vitdense.checkpoint.reading.safe import read_file
 
 
 class Harmful:
@@ -65,7 +65,7 @@ def test_trusted_pickle_runs(
 ) -> None:
     mark, path = tmp_path / 'mark', tmp_path / 'x.pth'
     torch.save({'meta': Harmful(mark)}, path)
-    monkeypatch.setattr(POLICY, 'trust_pickle', True)
+    monkeypatch.setattr(safe, '_trust_pickle', True)
     read_file(path)
     assert mark.exists()
 

@@ -52,6 +52,14 @@ class PVTArch:
             mlp_ratios=self.mlp_ratios,
             reductions=self.reductions,
         )
+        least = 2 << len(self.dims)  # the stride of the last stage
+        if self.design == 'v1' and (
+            not isinstance(self.position_px, int) or self.position_px < least
+        ):
+            raise ValueError(
+                f'PVT: arch field position_px={self.position_px!r} must be '
+                f'{least} or more pixels, one cell of the last stage'
+            )
 
 
 _v1 = partial(

@@ -165,7 +165,7 @@ class NormedSoftSplit(SoftSplit):
             end = (bottom - 1) * self.stride + self.kernel
             return slice(top * self.stride, end)
 
-        def hidden(part: Tensor, _: bands.Band) -> Tensor:
+        def hidden(part: Tensor) -> Tensor:
             maps = part.permute(0, 3, 1, 2)
             patches = F.unfold(maps, self.kernel, stride=self.stride)
             normed = self.norm(patches.transpose(1, 2))

@@ -21,7 +21,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..errors import CheckpointError
-from ..policy import POLICY
 from .digest import TENSORS_SHA256, digest_tensors
 
 MapLocation = Any  # whatever torch.load takes
@@ -32,6 +31,24 @@ _HEAD_BYTES = 512
 _ZIP = b'PK\x03\x04'
 _PICKLE = b'\x80'
 _GLOBAL = re.compile(r'GLOBAL (\S+)')
+
+_trust_pickle = False
+
+
+def set_pickle_trust(trust_pickle: bool = False) -> None:
+    """Decide whether this process runs the code that pickles hold.
+
+    It never does, unless told so here, as by the tools' ``--trust-pickle``.
+
+    Args:
+        trust_pickle: Whether to run it from now on. Only for files that you
+            made yourself.
+    """
+    global _trust_pickle
+    _trust_pickle = trust_pickle
+
+
+install = set_pickle_trust  # its name in vitdense 0.1.0
 
 
 def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
@@ -76,11 +93,10 @@ def read_pickle(
         CheckpointError: If it is damaged or, unless the process trusts
             pickles, holds code.
     """
-    safely = not POLICY.trust_pickle
     try:
         with _allowed(_mmengine_globals()):
             return torch.load(
-                file, map_location=map_location, weights_only=safely
+                file, map_location=map_location, weights_only=not _trust_pickle
             )
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(file, error)) from error

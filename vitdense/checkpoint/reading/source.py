@@ -5,9 +5,7 @@ whole, so that the cache never holds a part of a file.
 """
 
 import hashlib
-import os
 import re
-import tempfile
 import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPResponse
@@ -20,6 +18,7 @@ from filelock import FileLock
 from mmengine.logging import print_log
 
 from ..errors import CheckpointError
+from ..whole_file import whole_file
 from .safe import sniff
 
 TIMEOUT_S = 20.0
@@ -71,11 +70,14 @@ def cache_path(url: str) -> Path:
 
 def _cached(url: str, sha256: str | None) -> Path:
     path = cache_path(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # the processes of one machine download once
-    with FileLock(path.parent / '.lock'):
-        if not path.exists():
-            _download(url, path, sha256)
+    # A file that is there is whole: no lock, which a reader of a colleague's
+    # cache may not take.
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # the processes of one machine download once
+        with FileLock(path.parent / '.lock'):
+            if not path.exists():
+                _download(url, path, sha256)
     if sha256 is not None:
         _check_digest(path, sha256, f'{url} (kept as {path})')
     return path
@@ -83,15 +85,10 @@ def _cached(url: str, sha256: str | None) -> Path:
 
 def _download(url: str, path: Path, sha256: str | None) -> None:
     print_log(f'downloading {url} to {path}', logger='current')
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    part = Path(name)
-    try:
-        with os.fdopen(handle, 'wb') as file:
+    with whole_file(path) as part:
+        with part.open('wb') as file:
             _Transfer(url, file).run()
         _check_download(part, url, path.name, sha256)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_download(

@@ -1,4 +1,4 @@
-"""Makes mmengine read checkpoints by the safe reader of this package.
+"""Makes mmengine read checkpoints by ``vitdense.checkpoint``, safely.
 
 ``--resume``, ``tools/test.py``, ``init_detector`` and the inferencers all
 read files by ``mmengine.runner.checkpoint``. Upstream's calls ``torch.load``
@@ -13,19 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .policy import POLICY
-
 MODULE = 'mmengine.runner.checkpoint'
 
 
-def install(trust_pickle: bool = False) -> None:
-    """Put the safe reader into mmengine, now or when it is imported.
-
-    Args:
-        trust_pickle: From now on, in this process, run the code that pickles
-            hold. Only for files that you made yourself.
-    """
-    POLICY.trust_pickle = trust_pickle
+def install() -> None:
+    """Put the safe reader into mmengine, now or when it is imported."""
     if MODULE in sys.modules:
         _patch(sys.modules[MODULE])
     elif not any(isinstance(f, _PatchOnImport) for f in sys.meta_path):
@@ -87,19 +79,19 @@ def load_from_http(
         filename: The URL.
         map_location: As in ``torch.load``.
         model_dir: Taken for mmengine's callers; the file is kept in the
-            cache of this package, where only whole files are.
+            cache of vitdense, where only whole files are.
         progress: Likewise taken, and not used.
 
     Raises:
         CheckpointError: If it cannot be had, read or holds code.
     """
-    from .reading.source import locate
+    from vitdense.checkpoint.reading.source import locate
 
     return _load(locate(filename), map_location)
 
 
 def _load(file: Any, map_location: Any = None) -> Any:
-    from .reading.safe import read_file, read_pickle
+    from vitdense.checkpoint.reading.safe import read_file, read_pickle
 
     if hasattr(file, 'read'):
         return read_pickle(file, map_location)

@@ -2,17 +2,17 @@
 # because all of it is trained from scratch, and few regions.
 _base_ = './mask-rcnn_fpn.py'
 
-norm_cfg = dict(type='BN')
-roi_layer = dict(sampling_ratio=2)
 model = dict(
-    neck=dict(out_channels=64, num_outs=4, norm_cfg=norm_cfg),
+    neck=dict(out_channels=64, num_outs=4, norm_cfg=dict(type='BN')),
     rpn_head=dict(
         in_channels=64,
         feat_channels=64,
         anchor_generator=dict(scales=[4], strides=[4, 8, 16, 32]),
     ),
     roi_head=dict(
-        bbox_roi_extractor=dict(roi_layer=roi_layer, out_channels=64),
+        bbox_roi_extractor=dict(
+            roi_layer=dict(sampling_ratio=2), out_channels=64
+        ),
         bbox_head=dict(
             type='ConvFCBBoxHead',
             num_shared_convs=2,
@@ -21,16 +21,18 @@ model = dict(
             conv_out_channels=64,
             fc_out_channels=256,
             num_classes=4,
-            norm_cfg=norm_cfg,
+            norm_cfg=dict(type='BN'),
         ),
-        mask_roi_extractor=dict(roi_layer=roi_layer, out_channels=64),
+        mask_roi_extractor=dict(
+            roi_layer=dict(sampling_ratio=2), out_channels=64
+        ),
         mask_head=dict(
             num_convs=2,
             in_channels=64,
             conv_out_channels=32,
             num_classes=4,
             class_agnostic=True,
-            norm_cfg=norm_cfg,
+            norm_cfg=dict(type='BN'),
         ),
     ),
     train_cfg=dict(

@@ -1,5 +1,6 @@
-# Swin's and Twins' recipe: 8 GPUs x 2 images.
-_base_ = './semantic-fpn_80k.py'
+# Swin's and Twins': 8 GPUs x 2 images, a warm-up and a polynomial of power 1,
+# no decay of norms and position embeddings.
+_base_ = './poly_80k.py'
 
 train_cfg = dict(max_iters=160000, val_interval=16000)
 param_scheduler = [
@@ -17,4 +18,3 @@ optim_wrapper = dict(
         ),
     ),
 )
-default_hooks = dict(checkpoint=dict(interval=16000))

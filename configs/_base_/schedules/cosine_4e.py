@@ -20,4 +20,3 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=10.0),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=8)
-randomness = dict(seed=0)

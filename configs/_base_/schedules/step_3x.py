@@ -1,7 +1,7 @@
 # PVT v2's 3x: 36 epochs, strong decay but none on norms and position
 # embeddings. By module type rather than by the substring 'norm', so that
 # CvT's projection norms (named bn) are spared too.
-_base_ = './adamw_1x.py'
+_base_ = './step_1x.py'
 
 train_cfg = dict(max_epochs=36)
 param_scheduler = [

@@ -1,6 +1,5 @@
 _base_ = './encoder-decoder.py'
 
-norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     neck=dict(type='FPN', out_channels=256, num_outs=4),
     decode_head=dict(
@@ -11,7 +10,7 @@ model = dict(
         channels=128,
         dropout_ratio=0.1,
         num_classes=150,
-        norm_cfg=norm_cfg,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
         align_corners=False,
         loss_decode=dict(
             type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0

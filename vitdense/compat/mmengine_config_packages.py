@@ -1,4 +1,4 @@
-"""Configs of ours that others inherit: ``_base_ = 'vitdense::...'``."""
+"""Enters our configs where others inherit: ``_base_ = 'vitdense::...'``."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def _get_installed_path(package: str) -> str:
     is not.
     """
     if package == PACKAGE:
-        return str(Path(__file__).parent)
+        return str(Path(__file__).parents[1])
     return str(_installed_path(package))
 
 

@@ -2,8 +2,8 @@
 # loss on decoded boxes in each of three stages.
 _base_ = './mask-rcnn_fpn.py'
 
-box_head = _base_.model.roi_head.bbox_head
-rcnn = _base_.model.train_cfg.rcnn
+__box_head = _base_.model.roi_head.bbox_head
+__rcnn = _base_.model.train_cfg.rcnn
 model = dict(
     type='CascadeRCNN',
     rpn_head=dict(
@@ -20,12 +20,12 @@ model = dict(
         stage_loss_weights=[1, 0.5, 0.25],
         bbox_head=[
             dict(
-                box_head,
+                __box_head,
                 type='ConvFCBBoxHead',
                 num_shared_convs=4,
                 num_shared_fcs=1,
                 conv_out_channels=256,
-                bbox_coder=dict(box_head.bbox_coder, target_stds=stds),
+                bbox_coder=dict(__box_head.bbox_coder, target_stds=stds),
                 reg_decoded_bbox=True,
                 norm_cfg=dict(type='SyncBN', requires_grad=True),
                 loss_bbox=dict(type='GIoULoss', loss_weight=10.0),
@@ -42,9 +42,9 @@ model = dict(
         rpn_proposal=dict(max_per_img=2000),
         rcnn=[
             dict(
-                rcnn,
+                __rcnn,
                 assigner=dict(
-                    rcnn.assigner,
+                    __rcnn.assigner,
                     pos_iou_thr=iou,
                     neg_iou_thr=iou,
                     min_pos_iou=iou,

@@ -16,8 +16,9 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
 from torch import Tensor
 
-from vitdense.checkpoint import CheckpointError, install
-from vitdense.checkpoint.policy import POLICY
+from vitdense.checkpoint import CheckpointError, set_pickle_trust
+from vitdense.checkpoint.reading import safe
+from vitdense.compat import mmengine_checkpoint_reading
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / 'configs' / 'quickstart'
@@ -102,8 +103,8 @@ def test_training_resumes(
 def test_only_the_option_trusts(
     malicious: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(POLICY, 'trust_pickle', False)
-    install(trust_pickle=True)
+    monkeypatch.setattr(safe, '_trust_pickle', False)
+    set_pickle_trust(True)
     load_checkpoint(Model(), str(malicious))
     assert (malicious.parent / 'mark').exists()
 
@@ -174,7 +175,7 @@ def test_mmengine_imported_earlier(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(CheckpointLoader, '_schemes', {})
-    install()
+    mmengine_checkpoint_reading.install()
     refused(CheckpointLoader.load_checkpoint)
 
 

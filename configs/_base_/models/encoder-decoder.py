@@ -9,6 +9,8 @@ model = dict(
         seg_pad_val=255,
         size=(512, 512),
     ),
+    # the published rate for every arch; an arch's own is that of detection
+    backbone=dict(drop_path_rate=0.1),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
 )

@@ -1,4 +1,7 @@
-"""Makes ``mmcv._ext`` importable where mmcv came without it."""
+"""Makes ``mmcv._ext`` importable where mmcv came without it.
+
+``vitdense/ops/extension.py`` stands in for it.
+"""
 
 import importlib.util
 import sys
@@ -23,7 +26,7 @@ class StandInFinder:
         del path, target
         if name != NAME:
             return None
-        source = Path(__file__).with_name('extension.py')
+        source = Path(__file__).parents[1] / 'ops' / 'extension.py'
         return importlib.util.spec_from_file_location(NAME, source)
 
 

@@ -1,5 +1,5 @@
 # For training from scratch in minutes: 600 iterations of 8 images.
-_base_ = './semantic-fpn_80k.py'
+_base_ = './poly_80k.py'
 
 train_cfg = dict(max_iters=600, val_interval=600)
 param_scheduler = [
@@ -10,7 +10,3 @@ optim_wrapper = dict(
     optimizer=dict(lr=0.001, weight_decay=0.01), clip_grad=dict(max_norm=10.0)
 )
 auto_scale_lr = dict(base_batch_size=8)
-default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=600, max_keep_ckpts=1)
-)
-randomness = dict(seed=0)

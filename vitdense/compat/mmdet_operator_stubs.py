@@ -15,7 +15,7 @@ from types import ModuleType
 _LIBRARIES = ('mmcv', 'mmdet', 'mmseg')
 
 
-def rebind_stubs() -> None:
+def install() -> None:
     """Repeats failed imports of operators in the libraries' modules.
 
     Raises:

@@ -1,0 +1,78 @@
+"""Written files are whole, and as readable as any other new file."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from vitdense.checkpoint import convert
+from vitdense.checkpoint.reading.source import _cached, _Transfer, cache_path
+from vitdense.checkpoint.whole_file import whole_file
+
+URL = 'http://weights.example/model.pth'
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002])
+def mode(request: pytest.FixtureRequest) -> Iterator[int]:
+    """What the umask leaves of a new file's permissions."""
+    before = os.umask(request.param)
+    yield 0o666 & ~request.param
+    os.umask(before)
+
+
+def permissions(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the file of ``URL`` is kept; the network is played."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr(
+        _Transfer, 'run', lambda self: torch.save({}, self.file)
+    )
+    return cache_path(URL)
+
+
+def test_of_a_download(mode: int, download: Path) -> None:
+    assert _cached(URL, None) == download
+    assert permissions(download) == mode
+
+
+@pytest.mark.parametrize('suffix', ['.safetensors', '.pth'])
+def test_of_a_converted_file(mode: int, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f'x{suffix}'
+    convert._write({'a': torch.zeros(1)}, {'format': 'pt'}, path)
+    assert permissions(path) == mode
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_colleagues_cache_is_read_without_its_lock(
+    download: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cached(URL, None)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr('vitdense.checkpoint.reading.source.FileLock', refuse)
+    assert _cached(URL, None) == download
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / 'x'
+    path.write_text('before')
+    with pytest.raises(IsADirectoryError), whole_file(path) as part:
+        part.parent.read_bytes()  # a writer that fails
+    assert [p.read_text() for p in tmp_path.iterdir()] == ['before']
+
+
+def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
+    path = tmp_path / 'x'
+    with whole_file(path) as part:
+        part.write_text('half')
+        assert not path.exists()
+    assert path.read_text() == 'half'

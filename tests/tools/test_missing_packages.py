@@ -1,0 +1,32 @@
+"""What a tool says where a package is missing helps."""
+
+import re
+
+from interpreter import ROOT, python
+
+
+def test_converting_without_torch():
+    """The command was tried by hand in an empty environment."""
+    status, output = python(
+        '-c',
+        'import runpy, sys\n'
+        "sys.modules['torch'] = None\n"
+        "runpy.run_path('tools/convert_checkpoint.py')",
+    )
+    assert status == 1
+    assert output.startswith('error: ')
+    assert len(output.splitlines()) == 1
+    extra, constraints = re.search(
+        r'`pip install torch==\S+ -e \.\[(\w+)\] -c (\S+)`', output
+    ).groups()
+    assert f'\n{extra} = file:' in (ROOT / 'setup.cfg').read_text()
+    assert (ROOT / constraints).is_file()
+
+
+def test_nobody_is_sent_to_a_package_index():
+    """vitdense is on none, so only an install from its clone works."""
+    for folder in ('vitdense', 'tools', 'docs', 'requirements'):
+        for path in (ROOT / folder).rglob('*.*'):
+            if path.suffix in {'.py', '.md', '.txt', '.sh'}:
+                text = path.read_text()
+                assert 'pip install vitdense' not in text, path

@@ -1,0 +1,60 @@
+"""All that importing vitdense changes, or reads privately, in other packages.
+
+``import vitdense`` calls ``install`` here; nothing else of vitdense changes
+another package. It imports neither torch nor mmcv, so a change of a module
+that is not imported yet waits for its import.
+
+Tested are onedl-mmengine 0.10.12, onedl-mmcv 2.3.6, onedl-mmdetection 3.5.1
+and onedl-mmsegmentation 1.4.2 ("onedl"), and mmengine 0.10.7, mmcv-lite
+2.1.0, mmdet 3.3.0 and mmsegmentation 1.2.2 ("upstream").
+
+=========================== ============================== ==================
+file                        what it changes, and why       in which, how long
+=========================== ============================== ==================
+mmcv_missing_extension      ``mmcv._ext`` can be imported: both, where mmcv
+                            mmdet needs operators that an  came without
+                            install without a compiler     operators; until
+                            does not bring.                wheels bring them.
+mmdet_operator_stubs        Operators that failed to be    onedl; upstream's
+                            imported before vitdense are   mmdet ends with an
+                            imported once more into mmcv,  ImportError
+                            mmdet and mmseg.               instead; as long as
+                                                           the file above.
+mmengine_checkpoint_reading Checkpoints are read without   both; until
+                            running the code they may      mmengine itself
+                            hold. onedl falls back to      reads its files by
+                            running it; upstream cannot    ``weights_only``
+                            read its own files since       alone.
+                            torch 2.6.
+mmengine_config_packages    ``_base_ = 'vitdense::...'``   both; until
+                            finds our configs: mmengine    mmengine lets a
+                            has a fixed table of packages, package enter
+                            and upstream looks for an      itself, and finds
+                            editable install in the wrong  editable installs.
+                            folder.
+mmengine_default_scope      Nothing; it reads the private  both; until
+                            list of default scopes, of     mmengine tells more
+                            which mmengine tells only the  than the innermost
+                            innermost.                     default scope.
+=========================== ============================== ==================
+"""
+
+from vitdense.compat import (
+    mmcv_missing_extension,
+    mmdet_operator_stubs,
+    mmengine_checkpoint_reading,
+    mmengine_config_packages,
+)
+
+
+def install() -> None:
+    """Make all the changes; once more changes nothing more.
+
+    Raises:
+        ImportError: mmdet or mmseg was imported before vitdense, and what it
+            lacks since cannot be repaired.
+    """
+    mmengine_config_packages.install()
+    mmcv_missing_extension.install()
+    mmdet_operator_stubs.install()  # imports what the line above makes
+    mmengine_checkpoint_reading.install()
