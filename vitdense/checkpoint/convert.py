@@ -61,11 +61,11 @@ def convert_checkpoint(
         backbones = known_backbones()
     path = locate(source, sha256)
     held = read_backbone(path, source)
-    names = match_names(held, source, [b.family for b in backbones])
+    matched = match_names(held, source, [b.family for b in backbones])
     family, arch, model = _nearest_arch(
-        backbones, names, shapes_of(held.tensors)
+        backbones, matched, shapes_of(held.tensors)
     )
-    plan = plan_load(held, names, model)
+    plan = plan_load(held, matched[family], model)
     if plan.problems:
         raise CheckpointError(_misfit(source, family, arch, plan))
     tensors = plan.build(held.tensors, adapt=False)
@@ -104,31 +104,31 @@ def _check_destination(destination: Path) -> None:
 
 def _nearest_arch(
     backbones: Sequence[type[PyramidBackbone]],
-    names: MatchedNames,
+    matched: Mapping[Family, MatchedNames],
     source: Mapping[str, Shape],
 ) -> tuple[Family, str, dict[str, Shape]]:
     """The arch whose tensors are the most like those of a file.
 
     Args:
         backbones: Classes of the families that the file may be of.
-        names: Its names.
+        matched: Its names, by the families whose layouts know them.
         source: Shapes of its tensors by name.
 
     Returns:
         The family, the name of the arch, and shapes of its tensors by name.
     """
-    made = shapes_made(names, source)
     ranked = []
-    for backbone in backbones:
-        if names.layout not in backbone.family.layouts:
-            continue
-        for arch in backbone.family.archs:
+    for backbone in (b for b in backbones if b.family in matched):
+        family = backbone.family
+        names = matched[family]
+        made = shapes_made(names, source)
+        for arch in family.archs:
             with torch.device('meta'):
                 model = shapes_of(backbone(arch).state_dict())
             distance = _distance(names.layout, made, model)
-            ranked.append((distance, (backbone.family, arch, model)))
             if not any(distance):
-                return backbone.family, arch, model
+                return family, arch, model
+            ranked.append((distance, (family, arch, model)))
     return min(ranked, key=lambda each: each[0])[1]
 
 

@@ -12,7 +12,7 @@ from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 
 from .errors import CheckpointError, blaming
 from .matching.plan import LoadPlan, make_plan
-from .matching.recognise import MatchedNames, recognise
+from .matching.recognise import MatchedNames, best_match, refuse_unknown
 from .matching.rules import Shape
 from .reading.safe import read_file
 from .reading.source import locate
@@ -46,15 +46,16 @@ def load_backbone(
             or does not fit; one message lists all that does not. It is a
             ``ValueError``.
     """
+    family = model.family
     if source == OFFICIAL:
-        source = model.family.official_url(model.arch_name)
+        source = family.official_url(model.arch_name)
     targets = model.state_dict()
     if any(tensor.is_meta for tensor in targets.values()):
         raise CheckpointError(
             f'{source}: the model is on the meta device, which holds no values'
         )
     held = read_backbone(locate(source, sha256), source)
-    names = match_names(held, source, [model.family])
+    names = match_names(held, source, [family])[family]
     plan = plan_load(held, names, shapes_of(targets))
     report = make_report(source, held, plan, len(targets))
     if plan.problems:
@@ -84,25 +85,33 @@ def read_backbone(path: Path, source: str) -> BackboneTensors:
 
 def match_names(
     held: BackboneTensors, source: str, families: Sequence[Family]
-) -> MatchedNames:
-    """Match the names of a file's tensors with a layout of the families.
+) -> dict[Family, MatchedNames]:
+    """Match the names of a file's tensors with layouts of families.
 
     Args:
         held: The file's tensors.
         source: What messages call it.
         families: Those that it may be of.
 
+    Returns:
+        The names by the family whose layout knows most of them; by several
+        if those know as many, as in files that vitdense wrote.
+
     Raises:
-        CheckpointError: If it has none of their layouts, saying whether it
-            has one of another family that has been imported.
+        CheckpointError: If none knows most of them, saying whether another
+            family does that has been imported.
     """
+    matched = {f: best_match(held.tensors, f.layouts) for f in families}
+    most = max(len(names.known) for names in matched.values())
+    matched = {f: m for f, m in matched.items() if len(m.known) == most}
     others = [b.family for b in known_backbones() if b.family not in families]
     layouts, foreign = (
         [layout for family in group for layout in family.layouts]
         for group in (families, others)
     )
     with blaming(source):
-        return recognise(held.tensors, layouts, foreign)
+        refuse_unknown(next(iter(matched.values())), layouts, foreign)
+    return matched
 
 
 def plan_load(

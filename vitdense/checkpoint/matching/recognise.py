@@ -38,41 +38,51 @@ class MatchedNames:
         return prefix if begun else ''
 
 
-def recognise(
-    names: Collection[str],
-    layouts: Iterable[Layout],
-    foreign: Iterable[Layout] = (),
+def best_match(
+    names: Collection[str], layouts: Iterable[Layout]
 ) -> MatchedNames:
-    """Match names with the layout that knows most of them.
+    """Match names with the layout that knows most of them, if few.
 
     Args:
         names: Names of the file's tensors.
-        layouts: Those that the file may have: of the model's family.
-        foreign: Those of other families, looked at to say what a file is
-            that fits none of ``layouts``.
-
-    Raises:
-        CheckpointError: If no layout knows most of the names.
+        layouts: Those to try; of equals the first is taken.
     """
     tried = []
     for layout in layouts:
         tried.append(MatchedNames.look_up(layout, names))
         if len(tried[-1].known) == len(names):
             break  # no other can know more
-    best = max(tried, key=lambda each: len(each.known))
-    if 2 * len(best.known) > len(names):
-        return best
-    own = ', '.join(each.layout.title for each in tried)
-    for layout in foreign:
-        count = len(MatchedNames.look_up(layout, names).known)
-        if 2 * count > len(names):
-            raise CheckpointError(
-                f'it holds weights of another family: {count} of {len(names)} '
-                f'names are those of {layout.title}; the layouts of the '
-                f"model's family are {own}"
-            )
+    return max(tried, key=lambda each: len(each.known))
+
+
+def refuse_unknown(
+    best: MatchedNames, layouts: Iterable[Layout], foreign: Iterable[Layout]
+) -> None:
+    """Refuse a file of which no layout knows most of the names.
+
+    Args:
+        best: Its names, by the layout that knows the most.
+        layouts: Those that the file may have.
+        foreign: Those of other families, looked at to say what a file is
+            that has none of ``layouts``.
+
+    Raises:
+        CheckpointError: If it is such a file.
+    """
+    names, known = best.matches.keys(), len(best.known)
+    if 2 * known > len(names):
+        return
+    own = ', '.join(layout.title for layout in layouts)
+    others = (MatchedNames.look_up(layout, names) for layout in foreign)
+    other = max(others, key=lambda each: len(each.known), default=best)
+    if 2 * len(other.known) > len(names):
+        raise CheckpointError(
+            f'it holds weights of another family: {len(other.known)} of '
+            f'{len(names)} names are those of {other.layout.title}; the '
+            f"layouts of the model's family are {own}"
+        )
     raise CheckpointError(
         f'its names fit no known layout (best: {best.layout.title}, with '
-        f'{len(best.known)} of {len(names)}; the first are '
+        f'{known} of {len(names)}; the first are '
         f'{", ".join(sorted(names)[:3])}); the layouts are {own}'
     )
