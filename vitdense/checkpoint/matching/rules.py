@@ -86,13 +86,9 @@ class SourceChunk:
     index: int
 
     def shape(self, whole: Shape) -> Shape | None:
-        """Its shape in vitdense.
+        """Its shape in vitdense, of a file's tensor of shape ``whole``.
 
-        Args:
-            whole: Shape of the file's tensor.
-
-        Returns:
-            None if a tensor of that shape cannot be cut so.
+        None if a tensor of that shape cannot be cut so.
         """
         kept = len(whole) - self.rule.unit_dims
         if kept < 0 or any(size != 1 for size in whole[kept:]):
@@ -185,13 +181,9 @@ class Layout:
         )
 
     def sources(self, target: str) -> dict[TargetChunk, SourceChunk]:
-        """What of such a file fills each chunk of a tensor of vitdense.
+        """What of such a file fills each chunk of the tensor ``target``.
 
-        Args:
-            target: The tensor's name.
-
-        Returns:
-            Empty if there is none; of two names for one, the first.
+        Empty if there is none; of two names for one chunk, the first.
         """
         found: dict[TargetChunk, SourceChunk] = {}
         for pattern, fields, rule, index in self._by_target:
