@@ -1,4 +1,9 @@
-"""What the layout tables of several families share."""
+"""Parts that tables of layouts are written with.
+
+Names that several families share, and functions that make rules and layouts
+of many names at once. A family's ``layouts.py`` is written in these and in
+``rules.py``.
+"""
 
 from collections.abc import Mapping
 
@@ -25,9 +30,9 @@ QKV_ROWS = {
 
 CLASSIFIER = 'classifier'
 
-# Where a file keeps what only a classifier uses: under its own names in an
-# official file, aside in a converted one.
-OFFICIAL = ''
+# What a file keeps for a classifier is named as in the official file, or, in
+# a file that vitdense converted, with this before it: values of Layout.unused
+OFFICIAL_NAMES = ''
 UNUSED = 'unused.'
 
 
@@ -78,13 +83,13 @@ def own(title: str, official: Layout, *more: str) -> Layout:
         more: Templates of names that no official file has.
     """
     same = {
-        slot.name: Rule(
-            slot.name,
-            slot.name,
-            shape=rule.shape if len(rule.slots) == 1 else '',
+        chunk.name: Rule(
+            chunk.name,
+            chunk.name,
+            shape=rule.shape if len(rule.chunks) == 1 else '',
         )
         for rule in official.rules
-        for slot in rule.slots
+        for chunk in rule.chunks
     }
     unused = tuple(
         Rule(
