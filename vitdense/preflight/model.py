@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from vitdense.checkpoint.zoo import OFFICIAL
+from vitdense.backbones.family import OFFICIAL
 
 MAX_NAMES = 3
 

@@ -58,31 +58,31 @@ def best_match(
 def refuse_unknown(
     best: MatchedNames, layouts: Iterable[Layout], foreign: Iterable[Layout]
 ) -> None:
-    """Refuse a file of which no layout knows most of the names.
+    """Refuse a file that no layout knows, or one of another family better.
 
     Args:
         best: Its names, by the layout that knows the most.
         layouts: Those that the file may have.
-        foreign: Those of other families, looked at to say what a file is
-            that has none of ``layouts``.
+        foreign: Those of other families, to say what else a file is.
 
     Raises:
         CheckpointError: If it is such a file.
     """
     names, known = best.matches.keys(), len(best.known)
-    if 2 * known > len(names):
+    if known == len(names):
         return
     own = ', '.join(layout.title for layout in layouts)
     others = (MatchedNames.look_up(layout, names) for layout in foreign)
     other = max(others, key=lambda each: len(each.known), default=best)
-    if 2 * len(other.known) > len(names):
+    if 2 * len(other.known) > len(names) and len(other.known) > known:
         raise CheckpointError(
             f'it holds weights of another family: {len(other.known)} of '
             f'{len(names)} names are those of {other.layout.title}; the '
             f"layouts of the model's family are {own}"
         )
-    raise CheckpointError(
-        f'its names fit no known layout (best: {best.layout.title}, with '
-        f'{known} of {len(names)}; the first are '
-        f'{", ".join(sorted(names)[:3])}); the layouts are {own}'
-    )
+    if 2 * known <= len(names):
+        raise CheckpointError(
+            f'its names fit no known layout (best: {best.layout.title}, with '
+            f'{known} of {len(names)}; the first are '
+            f'{", ".join(sorted(names)[:3])}); the layouts are {own}'
+        )

@@ -152,9 +152,9 @@ def test_a_file_of_another_family_is_named(
     pvt = tmp_path / 'pvt.pth'
     with torch.device('cpu'):
         torch.save(vitdense.PVT('v2-b0').state_dict(), pvt)
-    with pytest.raises(ValueError, match='another family.*vitdense PVTv2'):
+    with pytest.raises(ValueError, match=r'another family.*vitdense PVTv2'):
         load(pvt)
-    with pytest.raises(ValueError, match='another family.*plain pyramid'):
+    with pytest.raises(ValueError, match=r'another family.*plain pyramid'):
         vitdense.PVT(
             'v2-b0',
             init_cfg=dict(type='Pretrained', checkpoint=str(authors_file)),
