@@ -1,6 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
+# make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # Empty: the tested torch. Another, such as 2.4.1 or newest, is installed into
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-upstream lint format tables clean distclean
+.PHONY: train test test-slow test-upstream benchmark-gpu lint format tables clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -31,6 +32,9 @@ test-slow: $(VENV)/ready
 
 test-upstream: $(UPSTREAM_VENV)/ready
 	$(call PYTEST,$(UPSTREAM_BIN))
+
+benchmark-gpu: $(VENV)/ready
+	$(BIN)/python tools/benchmark_accelerator.py $(BENCHMARK_ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

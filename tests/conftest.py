@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def shared() -> Path:
 @pytest.fixture(scope='session')
 def official_file(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], Path]:
+) -> Callable[[str], str]:
     """Gives the path of an official checkpoint, such as 'pvt_tiny'.
 
     It holds the documented weights (see ``tests/data/README.md``) and is
@@ -39,13 +40,13 @@ def official_file(
     """
     folder = tmp_path_factory.mktemp('official')
 
-    def path(name: str) -> Path:
-        file = folder / f'{name}.pth'
-        if not file.exists():
-            torch.save(official_state_dict(name), file)
-        return file
+    @cache
+    def written(name: str) -> str:
+        path = folder / f'{name}.pth'
+        torch.save(official_state_dict(name), path)
+        return str(path)
 
-    return path
+    return written
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -30,11 +29,11 @@ class TestCvT(BackboneContract):
 
 
 @pytest.fixture(scope='module')
-def official(official_file: Callable[[str], Path]) -> CvT:
+def official(official_file: Callable[[str], str]) -> CvT:
     """CvT-13 with the documented weights."""
     config = {
         'type': 'Pretrained',
-        'checkpoint': str(official_file('cvt_13')),
+        'checkpoint': official_file('cvt_13'),
     }
     model = CvT('13', drop_path_rate=0.0, norm_eval=True, init_cfg=config)
     model.init_weights()

@@ -1,7 +1,6 @@
 """PVT: contract, golden outputs, parameter counts, sizes."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -46,12 +45,12 @@ OFFICIAL = {
 
 @pytest.fixture(scope='module')
 def official(
-    request: pytest.FixtureRequest, official_file: Callable[[str], Path]
+    request: pytest.FixtureRequest, official_file: Callable[[str], str]
 ) -> PVT:
     """The arch of an official file, with the documented weights."""
     config = {
         'type': 'Pretrained',
-        'checkpoint': str(official_file(request.param)),
+        'checkpoint': official_file(request.param),
     }
     model = PVT(OFFICIAL[request.param], drop_path_rate=0.0, init_cfg=config)
     model.init_weights()

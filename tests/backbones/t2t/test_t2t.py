@@ -1,7 +1,6 @@
 """T2T-ViT: contract, golden outputs, parameter counts, sizes."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,11 +51,11 @@ OFFICIAL = {'t2t_vit_7': '7', 't2t_vit_t_14': 't-14'}
 
 @pytest.fixture(scope='module', params=OFFICIAL)
 def official(
-    request: pytest.FixtureRequest, official_file: Callable[[str], Path]
+    request: pytest.FixtureRequest, official_file: Callable[[str], str]
 ) -> tuple[T2TViT, str]:
     """An arch with the documented weights, and the name of its file."""
     name = request.param
-    config = {'type': 'Pretrained', 'checkpoint': str(official_file(name))}
+    config = {'type': 'Pretrained', 'checkpoint': official_file(name)}
     model = T2TViT(OFFICIAL[name], drop_path_rate=0.0, init_cfg=config)
     model.init_weights()
     return model, name
