@@ -40,6 +40,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/codespell $$(git ls-files)
 	@echo pylint, for code that repeats itself
 	@$(BIN)/pylint $(SOURCES)

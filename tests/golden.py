@@ -23,7 +23,7 @@ def draw(name: str, shape: Sequence[int]) -> Tensor:
     if name.endswith('num_batches_tracked'):
         return torch.zeros(tuple(shape), dtype=torch.long)
     generator = np.random.default_rng(zlib.crc32(name.encode()))
-    x = generator.standard_normal(tuple(shape)).astype(np.float32)
+    x: Any = generator.standard_normal(tuple(shape)).astype(np.float32)
     if name.endswith('running_var'):
         x = 1 + 0.1 * np.abs(x)
     elif name.endswith(('running_mean', 'bias')):

@@ -77,8 +77,9 @@ def test_reduced_keys(reduce: nn.Module, count: int) -> None:
     tokens = torch.randn(2, 63, 12)
     keys = reduce(tokens, (9, 7))
     assert keys.shape == (2, count, 12)
-    attention = Attention(12, 3, LinearQKV(12, reduce, bias=True))
-    q, kv = attention.qkv.q(tokens), attention.qkv.kv(keys)
+    qkv = LinearQKV(12, reduce, bias=True)
+    attention = Attention(12, 3, qkv)
+    q, kv = qkv.q(tokens), qkv.kv(keys)
     branch = attention.proj(naive(q, kv[..., :12], kv[..., 12:], 3, 0.5))
     torch.testing.assert_close(attention(tokens, (9, 7)), branch)
 

@@ -143,7 +143,7 @@ def test_second_derivatives_are_refused() -> None:
 
 def test_what_is_dropped_at_random_is_dropped_again() -> None:
     """Adapters may hold Dropout: the recomputed band must draw the same."""
-    mlp = Mlp(6, 24, GELU)
+    mlp: Any = Mlp(6, 24, GELU)
     mlp.fc2 = nn.Sequential(nn.Dropout(0.5), mlp.fc2)
     tokens = torch.randn(3, 55, 6, dtype=torch.double, requires_grad=True)
     mlp, norm = mlp.double().train(), nn.LayerNorm(6).double()

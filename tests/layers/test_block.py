@@ -1,5 +1,6 @@
 """The block: two branches, each normed, scaled, dropped and added."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ def written_out(b: Block, x: Tensor) -> Tensor:
 
 
 def scales(dim: int = 6) -> dict[str, nn.Module]:
-    made = {name: LayerScale(dim, 1.0) for name in ('ls1', 'ls2')}
-    for scale in made.values():
+    made: dict[str, nn.Module] = {}
+    for name in ('ls1', 'ls2'):
+        made[name] = scale = LayerScale(dim, 1.0)
         nn.init.normal_(scale.gamma)
     return made
 
@@ -59,7 +61,7 @@ class ParallelBlock(nn.Module):
 
     def __init__(self, *blocks: Block) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks: Iterable[Any] = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         x = x + sum(

@@ -1,5 +1,7 @@
 """The convolution of tokens, plain and as an operator for compilers."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -31,7 +33,9 @@ def reference(conv: TokenConv, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
     return to_tokens(nn.Conv2d.forward(conv, to_map(tokens, hw)))
 
 
-def compare(conv: nn.Module, run, tokens: Tensor, hw: tuple[int, int]) -> None:
+def compare(
+    conv: TokenConv, run: Any, tokens: Tensor, hw: tuple[int, int]
+) -> None:
     """Values and gradients of ``run`` against those of ``nn.Conv2d``."""
     learned = [tokens, *conv.parameters()]
     results = []
@@ -97,15 +101,14 @@ def test_only_the_gradients_asked_for(
 ) -> None:
     conv, tokens = build((3, 1, 1, 4)), tokens_of()
     (tokens if frozen == 'tokens' else conv.weight).requires_grad_(False)
-    asked = []
+    asked: list[bool] = []
     backward = module._backward
-    monkeypatch.setattr(
-        module,
-        '_backward',
-        lambda *args, of_tokens: (
-            asked.append(of_tokens) or backward(*args, of_tokens)
-        ),
-    )
+
+    def watched(*args: Any, of_tokens: bool) -> Any:
+        asked.append(of_tokens)
+        return backward(*args, of_tokens)
+
+    monkeypatch.setattr(module, '_backward', watched)
     result = module._operator(tokens, *HW, conv.weight, 1, 1, 4)
     result.sum().backward()
     assert asked == [frozen == 'weight']  # whether it was that of the tokens

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -134,13 +135,13 @@ def test_bad_mapping(change: dict, message: str) -> None:
     ],
 )
 def test_bad_norm_cfg(
-    norm_cfg: object, error: type[Exception], message: str
+    norm_cfg: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         CvT(SMALL, norm_cfg=norm_cfg)
 
 
-def batch_norms(model: CvT) -> list[nn.Module]:
+def batch_norms(model: CvT) -> list[Any]:
     """The BatchNorms of the projections."""
     return [m for name, m in model.named_modules() if name.endswith('.bn')]
 

@@ -1,5 +1,7 @@
 """Pooling to a fixed grid, whatever the size."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,7 +26,9 @@ def test_is_adaptive_average_pooling(
     weight = torch.randn(2, 49, 5, dtype=torch.float64)
     (pooled * weight.to(dtype)).sum().backward()
     (expected * weight).sum().backward()
-    bounds = {} if dtype == torch.float64 else {'rtol': 0.05, 'atol': 0.05}
+    bounds: dict[str, Any] = (
+        {} if dtype == torch.float64 else {'rtol': 0.05, 'atol': 0.05}
+    )
     for one, other in ((pooled, expected), (tokens.grad, exact.grad)):
         torch.testing.assert_close(one.double(), other, **bounds)
 

@@ -36,13 +36,15 @@ def normed(channels: int, kernel: int, stride: int, **options: Any):
 
 
 def as_convolution(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:
-    hw = tuple(feature_map.shape[2:])
-    return split.project_as_convolution(to_tokens(feature_map), hw)
+    _, _, height, width = feature_map.shape
+    tokens = to_tokens(feature_map)
+    return split.project_as_convolution(tokens, (height, width))
 
 
 def as_bands(split: NormedSoftSplit, feature_map: Tensor) -> Tensor:
-    hw = tuple(feature_map.shape[2:])
-    return split.project_in_bands(to_tokens(feature_map), hw)
+    _, _, height, width = feature_map.shape
+    tokens = to_tokens(feature_map)
+    return split.project_in_bands(tokens, (height, width))
 
 
 PATHS = pytest.mark.parametrize('run', [as_convolution, as_bands])

@@ -1,6 +1,7 @@
 """T2T-ViT: contract, golden outputs, parameter counts, sizes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,7 +166,8 @@ def test_a_norm_that_nothing_reads_is_not_waited_for() -> None:
 
 
 def test_position_table_is_the_published_one() -> None:
-    table = T2TViT('7').stages[2].pos_embed[0].numpy()
+    stage: Any = T2TViT('7').stages[2]
+    table = stage.pos_embed[0].numpy()
     for position, channel in ((0, 0), (3, 1), (100, 36), (196, 255)):
         angle = position / np.power(10000, 2 * (channel // 2) / 256)
         value = np.cos(angle) if channel % 2 else np.sin(angle)
