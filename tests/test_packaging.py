@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -30,13 +31,19 @@ assert Config.fromfile('heir.py').model.backbone.arch == 'v2-b0'
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of the files that git tracks, built without a network."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that git tracks."""
     source = tmp_path_factory.mktemp('source')
     for name in tracked():
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    return source
+
+
+@pytest.fixture(scope='module')
+def wheel(source: Path) -> Path:
+    """A wheel, built without a network."""
     run(
         *('pip', 'wheel', '--no-deps', '--no-build-isolation'),
         *('--wheel-dir', str(source / 'dist'), str(source)),
@@ -76,6 +83,19 @@ def test_wheel_holds_package_configs_and_tools(wheel: Path) -> None:
     assert package <= held
     shipped = tracked('configs', 'tools', 'model-index.yml')
     assert {f'vitdense/.mim/{name}' for name in shipped} <= held
+    assert not any('tests/' in name for name in held)
+
+
+def test_source_archive_holds_all_but_tests(source: Path) -> None:
+    build = "from setuptools import build_meta\nbuild_meta.build_sdist('dist')"
+    run(sys.executable, '-c', build, cwd=source)
+    (built,) = (source / 'dist').glob('vitdense-*.tar.gz')
+    with tarfile.open(built) as archive:
+        held = {name.partition('/')[2] for name in archive.getnames()}
+    package = {name for name in tracked('vitdense') if '.mim' not in name}
+    assert package | {'CHANGELOG.md', 'LICENSE', 'setup.cfg'} <= held
+    assert 'vitdense/.mim/configs/pvt/metafile.yml' in held
+    assert not any(name.startswith('tests') for name in held)
 
 
 def test_installed_wheel_finds_its_configs(
