@@ -1,6 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
+# make test-gpu    those that need a CUDA device
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # One process a core, one thread each: threads of several processes would wait
@@ -13,7 +14,7 @@ BIN := .venv/bin
 UPSTREAM_BIN := .venv-upstream/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-upstream lint format tables clean distclean
+.PHONY: train test test-slow test-gpu test-upstream lint format tables clean distclean
 
 train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -23,6 +24,12 @@ test: .venv/ready
 
 test-slow: .venv/ready
 	$(call PYTEST,$(BIN)) -m slow --dist load
+
+# One process, as all would share one device. BIN names another environment,
+# whose PyTorch fits your driver: make test-gpu BIN=/path/to/env/bin. It needs
+# what `pip install -e .[openmmlab,tests]` installs.
+test-gpu: $(if $(filter .venv/bin,$(BIN)),.venv/ready)
+	$(BIN)/python -m pytest -q -m gpu tests/device
 
 test-upstream: .venv-upstream/ready
 	$(call PYTEST,$(UPSTREAM_BIN))
