@@ -1,7 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
-# make test-gpu    those that need a CUDA device
+# make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # One process a core, one thread each: threads of several processes would wait
@@ -14,7 +14,7 @@ BIN := .venv/bin
 UPSTREAM_BIN := .venv-upstream/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-gpu test-upstream lint format tables clean distclean
+.PHONY: train test test-slow test-gpu test-upstream benchmark-gpu lint format tables clean distclean
 
 train: .venv/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -33,6 +33,9 @@ test-gpu: $(if $(filter .venv/bin,$(BIN)),.venv/ready)
 
 test-upstream: .venv-upstream/ready
 	$(call PYTEST,$(UPSTREAM_BIN))
+
+benchmark-gpu: .venv/ready
+	$(BIN)/python tools/benchmark_accelerator.py $(BENCHMARK_ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,16 +14,16 @@ from mmengine.config import Config, DictAction
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
+from mmseg.apis import inference_model, init_model
 from torch import nn
 
-import vitdense  # before mmdet and mmseg, as our tools do
-from vitdense.checkpoint import PUBLISHED
+from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(
     path
-    for family in ('pvt', 'cvt', 't2t', 'quickstart')
-    for path in (ROOT / 'configs' / family).glob('*.py')
+    for path in (ROOT / 'configs').glob('*/*.py')
+    if path.parent.name != '_base_'
 )
 BASES = sorted((ROOT / 'configs' / '_base_' / 'backbones').glob('*.py'))
 
@@ -35,6 +36,8 @@ T2T_REST += ['14-se', '14-resnext', '14-wide']
 # Read after parsing: by the Runner, by Config itself, by tools/test.py --tta.
 READ = {*inspect.signature(Runner).parameters, 'custom_imports'}
 READ |= {'tta_model', 'tta_pipeline'}
+# by mmseg.apis.inference_model
+READ |= {'test_pipeline'}
 
 METAFILES = {
     path.parent.name: yaml.safe_load(path.read_text())
@@ -188,10 +191,12 @@ def test_every_key_is_read(path: Path) -> None:
     assert set(Config.fromfile(path)) <= READ
 
 
-def has_public_file(kind: str, arch: str) -> bool:
-    """Whether the authors of a backbone's arch published a file."""
-    backbone = getattr(vitdense, kind.removeprefix('vitdense.'))
-    return bool(PUBLISHED[backbone.family][arch].url)
+def backbone_class(kind: str) -> type[PyramidBackbone]:
+    """The class of a type such as 'vitdense.PVT'."""
+    (found,) = (
+        each for each in known_backbones() if kind.endswith(each.__name__)
+    )
+    return found
 
 
 @pytest.mark.parametrize('path', BASES, ids=lambda p: p.stem)
@@ -199,11 +204,10 @@ def test_base_takes_the_official_weights_if_there_are_any(path: Path) -> None:
     base = Config.fromfile(path)
     assert set(base) == {'backbone', 'out_channels'}
     backbone = base.backbone
-    family = {'PVT': 'pvt', 'CvT': 'cvt', 'T2TViT': 't2t'}
-    name = family[backbone.type.removeprefix('vitdense.')]
-    assert path.stem == f'{name}-{backbone.arch}'
+    family = backbone_class(backbone.type).family
+    assert path.stem == f'{family.name}-{backbone.arch}'
     official = {'type': 'Pretrained', 'checkpoint': 'official'}
-    public = has_public_file(backbone.type, backbone.arch)
+    public = family.published[backbone.arch].url
     assert backbone.get('init_cfg') == (official if public else None)
 
 
@@ -323,3 +327,11 @@ def test_multi_scale_training_has_the_published_sizes() -> None:
     assert choice.type == 'RandomChoice'
     scales = choice.transforms[0][0].scales
     assert [short for short, _ in scales] == list(range(480, 801, 32))
+
+
+def test_mmseg_infers_with_our_configs() -> None:
+    name = 'semantic-fpn_pvt-v2-b0_1xb8-600_shapes-128x128.py'
+    path = ROOT / 'configs' / 'quickstart' / name
+    model = init_model(str(path), device='cpu')
+    result = inference_model(model, np.zeros((64, 96, 3), np.uint8))
+    assert result.pred_sem_seg.shape == (64, 96)

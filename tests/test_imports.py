@@ -31,7 +31,13 @@ MAY_IMPORT = {
     'checkpoint': ['layers.position', 'backbones.family', 'backbones.pyramid'],
     'datasets': ['registry'],
     'engine': ['registry', 'checkpoint'],
-    'preflight': ['checkpoint', 'datasets', 'engine', 'registry'],
+    'preflight': [
+        'backbones.family',
+        'checkpoint',
+        'datasets',
+        'engine',
+        'registry',
+    ],
     'benchmark': ['backbones.pyramid', 'reference.plain_backbone'],
 }
 CORE = ('layers', 'backbones', 'checkpoint', 'reference')

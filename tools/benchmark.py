@@ -5,8 +5,9 @@ tools/benchmark.py growth NAME...    exponents over the area of the image
 tools/benchmark.py step CONFIG...    a training step of detectors
 
 Names of backbones: vitdense.PVT:v2-b2, mmdet.ResNet{"depth": 50},
-timm:pvt_v2_b2, transformers:cvt, plain.PVT:v2-b2 (vitdense's written out
-plainly). A detector's backbone is exchanged by CONFIG@NAME.
+mypackage.MyNet:tiny, timm:pvt_v2_b2, transformers:cvt, plain.PVT:v2-b2
+(vitdense's written out plainly). A detector's backbone is exchanged by
+CONFIG@NAME.
 """
 
 import argparse
@@ -23,10 +24,15 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from vitdense.analysis.growth import Growth, grow
-from vitdense.analysis.settings import DTYPES, Settings, parse_size
-from vitdense.analysis.speed import Entry, Plan, Row, compare
-from vitdense.analysis.tables import (
+from vitdense.benchmark.cost.growth import Growth, measure_growth
+from vitdense.benchmark.cost.measure import (
+    Comparison,
+    CostRow,
+    Entry,
+    compare,
+)
+from vitdense.benchmark.cost.settings import DTYPES, Settings, parse_size
+from vitdense.benchmark.cost.tables import (
     console,
     show_growth,
     show_rows,
@@ -73,7 +79,7 @@ def _add_options(
     parser.add_argument(
         '--compile',
         action='store_true',
-        help='measure torch.compile(model, dynamic=False)',
+        help='compile the backbone, for this size',
     )
     parser.add_argument('--threads', type=int, help='of the CPU')
     parser.add_argument(
@@ -95,19 +101,21 @@ def _add_options(
         parser.add_argument(
             '--check',
             action='store_true',
-            help="compare outputs of vitdense's backbones with those of "
-            'their plain forms',
+            help='compare outputs with those of the plain form, where a '
+            'backbone has one',
         )
 
 
-def make_plan(args: argparse.Namespace, size: tuple[int, int]) -> Plan:
+def read_comparison(
+    args: argparse.Namespace, size: tuple[int, int]
+) -> Comparison:
     baseline = getattr(args, 'baseline', None)
     if baseline is None and getattr(args, 'baseline_python', None):
         raise ValueError('--baseline-python is given without --baseline')
     for path in (args.json, args.csv):
         if path is not None and not path.absolute().parent.is_dir():
             raise FileNotFoundError(f'there is no folder {path.parent}')
-    return Plan(
+    return Comparison(
         'step' if args.command == 'step' else 'backbone',
         [Entry(name, args.python) for name in args.names],
         Settings(
@@ -122,16 +130,18 @@ def make_plan(args: argparse.Namespace, size: tuple[int, int]) -> Plan:
             repeats=args.repeats,
         ),
         Entry(baseline, args.baseline_python) if baseline else None,
-        getattr(args, 'check', False),
+        check=getattr(args, 'check', False),
     )
 
 
 def measure(
-    args: argparse.Namespace, plan: Plan, sizes: list[tuple[int, int]]
-) -> list[Row]:
+    args: argparse.Namespace,
+    comparison: Comparison,
+    sizes: list[tuple[int, int]],
+) -> list[CostRow]:
     """Measures and shows; an interrupt ends it and keeps what there is."""
     growths: list[Growth] = []
-    rows: list[Row] = []
+    rows: list[CostRow] = []
     with Progress(
         TextColumn('{task.description}', markup=False),
         BarColumn(),
@@ -140,18 +150,20 @@ def measure(
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task('', total=plan.ticks() * len(sizes))
+        task = progress.add_task(
+            '', total=comparison.count_ticks() * len(sizes)
+        )
 
         def tick(name: str) -> None:
             progress.update(task, advance=1, description=name)
 
         try:
             if args.command == 'growth':
-                for growth in grow(plan, sizes, tick):
+                for growth in measure_growth(comparison, sizes, tick):
                     growths.append(growth)
                     rows += growth.rows
             else:
-                for row in compare(plan, tick):
+                for row in compare(comparison, tick):
                     rows.append(row)
         except KeyboardInterrupt:
             print('error: interrupted; some rows are missing', file=sys.stderr)
@@ -168,16 +180,16 @@ def main() -> int:
         sizes = [parse_size(text) for text in args.size.split(',')]
         if len(sizes) > 1 and args.command != 'growth':
             raise ValueError(f'--size {args.size} has more than one size')
-        plan = make_plan(args, sizes[0])
+        comparison = read_comparison(args, sizes[0])
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    rows = measure(args, plan, sizes)
+    rows = measure(args, comparison, sizes)
     if args.json is not None:
         write_json(args.json, rows, {'command': shlex.join(sys.argv)})
     if args.csv is not None and rows:
         write_csv(args.csv, rows)
-    expected = len(plan.all_entries()) * len(sizes)
+    expected = len(comparison.all_entries()) * len(sizes)
     done = [row for row in rows if row.error is None]
     return int(len(done) < expected)
 

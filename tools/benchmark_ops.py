@@ -40,7 +40,7 @@ def soft_nms_case(count: int) -> Case:
 
 
 def roi_align_case(
-    shape: tuple[int, ...], count: int, stride: int, backward: bool
+    shape: tuple[int, ...], count: int, stride: int, *, backward: bool
 ) -> Case:
     maps, unused = torch.randn(shape), torch.empty(0)
     images = torch.randint(shape[0], (count, 1))
@@ -71,10 +71,14 @@ def cases() -> dict[str, Case]:
     return {
         'NMS, 4000 boxes, IoU 0.7': nms_case(4000, 0.7),
         'soft NMS, 1000 boxes': soft_nms_case(1000),
-        'RoIAlign, 512 on 2x256x200x336': roi_align_case(large, 512, 4, False),
-        '  with its backward': roi_align_case(large, 512, 4, True),
-        'RoIAlign, 2048 on 8x64x32x32': roi_align_case(small, 2048, 4, False),
-        '  with its backward ': roi_align_case(small, 2048, 4, True),
+        'RoIAlign, 512 on 2x256x200x336': roi_align_case(
+            large, 512, 4, backward=False
+        ),
+        '  with its backward': roi_align_case(large, 512, 4, backward=True),
+        'RoIAlign, 2048 on 8x64x32x32': roi_align_case(
+            small, 2048, 4, backward=False
+        ),
+        '  with its backward ': roi_align_case(small, 2048, 4, backward=True),
     }
 
 

@@ -4,11 +4,11 @@ import argparse
 import sys
 
 try:
-    from vitdense.engine.cli import (
+    from vitdense.preflight.cli import (
         OneLineParser,
         add_common_options,
+        nothing_shown,
         one_line_errors,
-        read_config,
     )
 except ImportError as error:
     sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
@@ -49,23 +49,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     with one_line_errors():
         args = parse_args()
-        from vitdense.engine.config import build_runner
-        from vitdense.engine.prepare import prepare_testing
+        with nothing_shown():
+            from vitdense.preflight.options import TestOptions
+            from vitdense.preflight.prepare import prepare_testing
 
-        cfg = read_config(args)
-        prepare_testing(
-            cfg,
-            args.checkpoint,
-            args.out,
-            args.show,
-            args.show_dir,
-            args.wait_time,
-            args.tta,
-            args.trust_pickle,
-        )
-    runner = build_runner(cfg)
-    runner.test()
-    print(f'work folder: {cfg.work_dir}')
+        prepared = prepare_testing(TestOptions.of(args))
+    prepared.build_runner().test()
+    print(f'work folder: {prepared.cfg.work_dir}')
 
 
 if __name__ == '__main__':

@@ -4,11 +4,11 @@ import argparse
 import sys
 
 try:
-    from vitdense.engine.cli import (
+    from vitdense.preflight.cli import (
         OneLineParser,
         add_common_options,
+        nothing_shown,
         one_line_errors,
-        read_config,
     )
 except ImportError as error:
     sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
@@ -41,20 +41,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     with one_line_errors():
         args = parse_args()
-        from vitdense.engine.config import build_runner
-        from vitdense.engine.prepare import prepare_training
+        with nothing_shown():
+            from vitdense.preflight.options import TrainOptions
+            from vitdense.preflight.prepare import prepare_training
 
-        cfg = read_config(args)
-        prepare_training(
-            cfg,
-            args.resume,
-            args.amp,
-            args.auto_scale_lr,
-            args.trust_pickle,
-        )
-    runner = build_runner(cfg)
-    runner.train()
-    print(f'work folder: {cfg.work_dir}')
+        prepared = prepare_training(TrainOptions.of(args))
+    prepared.build_runner().train()
+    print(f'work folder: {prepared.cfg.work_dir}')
 
 
 if __name__ == '__main__':

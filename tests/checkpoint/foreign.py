@@ -1,8 +1,8 @@
-"""Runs a model of timm or mmpretrain: ``foreign.py MODEL HEIGHT WIDTH FILE``.
+"""Runs models of timm or mmpretrain: ``foreign.py FILE LIBRARY:NAME:HxW ...``.
 
-Saves ``state_dict`` and ``levels`` to FILE. Both libraries import torchvision,
-which their models do not need: a stand-in answers, and as it would mislead
-everything else in a process, this one does nothing else.
+Saves the state dict and the levels of each to FILE. Both libraries import
+torchvision, which their models do not need: a stand-in answers, and as it
+would mislead everything else in a process, this one does nothing else.
 """
 
 import sys
@@ -15,7 +15,7 @@ from random_models import images, randomise
 from torch import Tensor, nn
 
 import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
-from vitdense.analysis.torchvision_stub import stand_in
+from vitdense.benchmark.torchvision_stub import stand_in_for_torchvision
 
 Run = tuple[nn.Module, list[Tensor]]
 
@@ -69,12 +69,16 @@ LIBRARIES = {'timm': run_timm, 'mmpretrain': run_mmpretrain}
 
 
 @torch.no_grad()
-def main(model: str, height: str, width: str, file: str) -> None:
-    """Run ``LIBRARY:NAME`` and save."""
-    stand_in()
-    library, _, name = model.partition(':')
-    ran, levels = LIBRARIES[library](name, images(int(height), int(width)))
-    torch.save({'state_dict': ran.state_dict(), 'levels': levels}, file)
+def main(file: str, *models: str) -> None:
+    """Run each and save."""
+    stand_in_for_torchvision()
+    runs = {}
+    for model in models:
+        library, name, size = model.split(':')
+        height, width = map(int, size.split('x'))
+        ran, levels = LIBRARIES[library](name, images(height, width))
+        runs[model] = ran.state_dict(), levels
+    torch.save(runs, file)
 
 
 if __name__ == '__main__':

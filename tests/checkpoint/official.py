@@ -3,15 +3,15 @@
 from functools import cache
 
 import torch
-from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-import vitdense.backbones  # noqa: F401  registers them
+import vitdense.backbones  # noqa: F401  families are known once imported
+from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 
-TYPES = {
-    'pvt': 'vitdense.PVT',
-    'cvt': 'vitdense.CvT',
-    't2t': 'vitdense.T2TViT',
+BACKBONES = {
+    each.family.name: each
+    for each in known_backbones()
+    if each.__module__.startswith('vitdense.')
 }
 
 # Name of the state dict: family and arch
@@ -43,9 +43,9 @@ OFFICIAL = {
 }
 
 
-def build(family: str, **config: object) -> nn.Module:
+def build(family: str, **config: object) -> PyramidBackbone:
     """A backbone of vitdense."""
-    return MODELS.build({'type': TYPES[family], **config})
+    return BACKBONES[family](**config)
 
 
 @cache

@@ -2,25 +2,20 @@
 
 import argparse
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from golden import assert_golden, golden_images, official_state_dict
 from mmengine.logging import MMLogger
 from official import OFFICIAL, build
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vitdense.checkpoint import CheckpointError, load_backbone
+from vitdense.checkpoint.matching.rules import Layout, NameMatch
 
-GOLDEN = {
-    'pvt_tiny': ((96, 128), (224, 224)),
-    'pvt_v2_b0': ((96, 128), (97, 131)),
-    'pvt_v2_b2_li': ((256, 320),),
-    'cvt_13': ((100, 132), (224, 224)),
-}
 TINY = {
     'design': 'v1',
     'dims': (4, 4, 8, 8),
@@ -47,24 +42,14 @@ def randomised(model: nn.Module) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize('name', GOLDEN)
-@torch.no_grad()
-def test_golden(shared: Path, tmp_path: Path, name: str) -> None:
-    family, arch = OFFICIAL[name]
-    path = tmp_path / 'weights.pth'
-    torch.save(official_state_dict(shared, name), path)
-    model = build(family, arch=arch).eval()
-    load_backbone(model, str(path))
-    for height, width in GOLDEN[name]:
-        levels = model(golden_images((height, width)))
-        assert_golden(levels, shared, f'{name}_{height}x{width}')
-
-
 @pytest.mark.parametrize('name', ['t2t_vit_7', 't2t_vit_t_14'])
-@torch.no_grad()
-def test_golden_t2t(shared: Path, tmp_path: Path, name: str) -> None:
-    """As it is published: averaged weights beside others, wrapped."""
-    weights = official_state_dict(shared, name)
+def test_averaged_weights_are_taken(
+    official_weights: Callable[[str], dict[str, Tensor]],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    """As T2T-ViT is published: beside others, wrapped."""
+    weights = official_weights(name)
     content = {
         'arch': name,
         'args': argparse.Namespace(lr=1e-3),
@@ -74,20 +59,42 @@ def test_golden_t2t(shared: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / f'{name}.pth.tar'
     torch.save(content, path)
     family, arch = OFFICIAL[name]
-    model = build(family, arch=arch).eval()
+    model = build(family, arch=arch)
     report = load_backbone(model, str(path))
     assert report.notes == (
         "took 'state_dict_ema' (also there: state_dict)",
         "stripped 'module.'",
     )
-    levels = []
-    carried = golden_images((224, 224))
-    for stage in model.stages[:3]:
-        level, carried = stage(carried)
-        levels.append(level)
-    # stride 16 is there before and after the final norm
-    levels.insert(2, carried)
-    assert_golden(levels, shared, f'{name}_224x224')
+    loaded = model.state_dict()
+    for ours, official in {
+        'stages.2.pos_embed': 'pos_embed',
+        'stages.2.blocks.6.norm1.bias': 'blocks.6.norm1.bias',
+        'stages.0.patch_embed.norm.bias': (
+            'tokens_to_token.attention1.norm1.bias'
+        ),
+    }.items():
+        assert torch.equal(loaded[ours], weights[official])
+    fused = weights['blocks.3.attn.qkv.weight'].chunk(3)
+    part = 'stages.2.blocks.3.attn.qkv.'
+    assert torch.equal(loaded[f'{part}q.weight'], fused[0])
+    assert torch.equal(loaded[f'{part}kv.weight'], torch.cat(fused[1:]))
+
+
+def test_each_name_is_matched_once(
+    official_file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the layout that the file has; counted in official files."""
+    asked: Counter[str] = Counter()
+    match = Layout.match
+
+    def count(self: Layout, name: str) -> NameMatch | None:
+        asked[name] += self.title == 'official PVTv2'
+        return match(self, name)
+
+    monkeypatch.setattr(Layout, 'match', count)
+    load_backbone(build('pvt', arch='v2-b0'), official_file('pvt_v2_b0'))
+    assert len(asked) == 178
+    assert set(asked.values()) == {1}
 
 
 def test_one_log_line(tmp_path: Path) -> None:
@@ -163,9 +170,9 @@ def test_adaptations_are_reported(tmp_path: Path) -> None:
         'stages.2.pos_embed resized from 4 x 4 to 6 x 6',
         'stages.3.pos_embed resized from 2 x 2 to 3 x 3',
     }
-    grey = torch.randn(1, 1, 64, 64)
-    own = source.stages[0].patch_embed(grey.expand(-1, 3, -1, -1))[0]
-    theirs = model.stages[0].patch_embed(grey)[0]
+    grey = torch.randn(1, 64 * 64, 1)
+    own = source.stages[0].patch_embed(grey.expand(-1, -1, 3), (64, 64))[0]
+    theirs = model.stages[0].patch_embed(grey, (64, 64))[0]
     torch.testing.assert_close(theirs, own)
 
 

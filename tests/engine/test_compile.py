@@ -6,12 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
 from torch import nn
 
 import vitdense
 from vitdense.engine import CompileBackboneHook
-from vitdense.engine.config import set_compile
 
 pytestmark = pytest.mark.usefixtures('nothing_compiled')
 
@@ -79,12 +77,3 @@ def test_names_in_checkpoints_stay() -> None:
     CompileBackboneHook().before_run(SimpleNamespace(model=model))
     assert list(model.state_dict()) == names
     assert model.backbone._compiled_call_impl is not None
-
-
-def test_option_adds_the_hook_to_those_of_the_config() -> None:
-    cfg = Config({'custom_hooks': [{'type': 'NumClassCheckHook'}]})
-    set_compile(cfg)
-    assert [hook['type'] for hook in cfg.custom_hooks] == [
-        'NumClassCheckHook',
-        'vitdense.CompileBackboneHook',
-    ]

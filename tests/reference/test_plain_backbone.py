@@ -9,9 +9,8 @@ from golden import assert_golden, golden_images, official_state_dict
 from mmengine.registry import MODELS
 
 import vitdense.backbones  # noqa: F401
-from vitdense.analysis.build import draw_weights
-from vitdense.analysis.plain import PlainBackbone
 from vitdense.checkpoint import load_backbone
+from vitdense.reference.plain_backbone import PlainBackbone, draw_weights
 
 FOUR = dict(dims=(8, 16, 16, 24), depths=(1, 2, 1, 1), heads=(1, 2, 2, 3))
 PVT = dict(**FOUR, mlp_ratios=(4, 4, 2, 2))
@@ -69,7 +68,7 @@ def test_golden(
     backbone = MODELS.build(dict(type=f'vitdense.{family}', arch=arch))
     load_backbone(backbone, str(path))
     with torch.no_grad():
-        levels = PlainBackbone(backbone, arch)(golden_images(hw))
+        levels = PlainBackbone(backbone)(golden_images(hw))
     assert_golden(levels, shared, f'{weights}_{hw[0]}x{hw[1]}')
 
 
@@ -79,7 +78,7 @@ def test_equal(name: str) -> None:
     config: dict[str, Any] = dict(type=f'vitdense.{family}', arch=arch)
     backbone = MODELS.build(config).eval()
     draw_weights(backbone)
-    plain = PlainBackbone(backbone, arch)
+    plain = PlainBackbone(backbone)
     images = torch.randn(2, 3, 68, 97)
     ours, expected = backbone(images), plain(images)
     gradients = [torch.randn(level.shape) for level in ours]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,8 +32,11 @@ def tool(
     """Run ``tools/NAME.py ARGS`` here, which saves importing everything."""
 
     def run(name: str, *args: object) -> Outcome:
-        # as in a new process: no default scope, no logger to old output
-        for managed in (DefaultScope, MMLogger):
+        # as in a new process: no default scope, no logger to old output, no
+        # visualizer of an old work folder
+        managers = (DefaultScope, MMLogger, MessageHub)
+        visualizers = (Visualizer, *Visualizer.__subclasses__())
+        for managed in managers + visualizers:
             monkeypatch.setattr(managed, '_instance_dict', OrderedDict())
         monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
         code = 0

@@ -140,21 +140,27 @@ def test_no_task(refuse: Callable) -> None:
         ),
     ],
 )
-def test_model(refuse: Callable, option: str, named: list[str]) -> None:
-    line = refuse('train.py', DETECTOR, options=[option])
+def test_model(
+    refuse: Callable, coco: Path, option: str, named: list[str]
+) -> None:
+    options = [*coco_options(coco), SCRATCH, option]
+    line = refuse('train.py', DETECTOR, options=options)
     assert all(each in line for each in named), line
 
 
-def test_heads_beyond_the_pyramid(refuse: Callable) -> None:
+@pytest.mark.parametrize(
+    ('option', 'named'),
+    [
+        ('decode_head.in_index=[0,1,2,7]', 'in_index=[0, 1, 2, 7]'),
+        ('auxiliary_head.in_channels=7', 'auxiliary_head.in_channels=[7]'),
+    ],
+)
+def test_heads_beyond_the_pyramid(
+    refuse: Callable, ade: Path, option: str, named: str
+) -> None:
     config = 'configs/pvt/upernet_pvt-v2-b0_8xb2-160k_ade20k-512x512.py'
-    line = refuse(
-        'train.py', config, options=['model.decode_head.in_index=[0,1,2,7]']
-    )
-    assert 'model.decode_head.in_index=[0, 1, 2, 7]' in line
-    line = refuse(
-        'train.py', config, options=['model.auxiliary_head.in_channels=7']
-    )
-    assert 'model.auxiliary_head.in_channels=[7]' in line
+    options = [*ade_options(ade), SCRATCH, f'model.{option}']
+    assert named in refuse('train.py', config, options=options)
 
 
 def test_missing_data(refuse: Callable, tmp_path: Path) -> None:
@@ -239,6 +245,7 @@ def test_image_smaller_than_a_patch(
         *coco_options(coco),
         f'train_dataloader.{small}',
         'model.data_preprocessor.pad_size_divisor=1',
+        SCRATCH,
     ]
     line = refuse('train.py', DETECTOR, options=options)
     assert '1.jpg' in line
@@ -246,6 +253,7 @@ def test_image_smaller_than_a_patch(
     small = 'val_dataloader.dataset.pipeline.2.size_divisor=1'
     options = [
         *ade_options(ade),
+        SCRATCH,
         small,
         'val_dataloader.dataset.pipeline.1.scale=(2,2)',
     ]
@@ -287,7 +295,7 @@ def test_nothing_to_resume(refuse: Callable, tmp_path: Path) -> None:
 
 
 def test_amp(refuse: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('vitdense.engine.amp.get_device', lambda: 'mps')
+    monkeypatch.setattr('vitdense.preflight.amp.get_device', lambda: 'mps')
     line = refuse('train.py', DETECTOR, '--amp')
     assert 'mps' in line
     assert "['cpu', 'cuda']" in line

@@ -95,9 +95,7 @@ class PyramidBackbone(BaseModule):
         for stage in self.stages:
             stage.with_cp = with_cp
         strides = list(accumulate((s.stride for s in self.stages), mul))
-        self.out_channels = tuple(
-            self.stages[i].dim for i in self.out_indices
-        )
+        self.out_channels = tuple(self.stages[i].dim for i in self.out_indices)
         self.out_strides = tuple(strides[i] for i in self.out_indices)
         self.min_size = self._find_min_size()
         self._freeze()

@@ -1,7 +1,7 @@
 """Rewrites a checkpoint under vitdense's names, or under the official ones."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -12,16 +12,19 @@ from torch import Tensor
 
 from vitdense import __version__
 from vitdense.backbones.family import Family
-from vitdense.backbones.pyramid import PyramidBackbone
+from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 
-from .errors import CheckpointError, named
-from .load import Fit, check_fit, open_source, shapes
-from .matching.common import OFFICIAL, UNUSED
-from .matching.recognise import recognise
-from .matching.rules import Layout
+from .errors import CheckpointError, blaming
+from .load import match_names, plan_load, read_backbone, shapes_of
+from .matching.adapt import find_adaptation
+from .matching.plan import LoadPlan, lacking, shapes_made
+from .matching.recognise import MatchedNames
+from .matching.reverse import kept_for_classifier, to_official
+from .matching.rules import Layout, Shape
+from .matching.tables import UNUSED
 from .reading.digest import TENSORS_SHA256, digest_tensors
 from .reading.source import locate
-from .report import LoadReport
+from .report import LoadReport, make_report
 from .whole_file import whole_file
 
 SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
@@ -30,7 +33,7 @@ SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 def convert_checkpoint(
     source: str,
     destination: Path,
-    backbones: Sequence[type[PyramidBackbone]],
+    backbones: Sequence[type[PyramidBackbone]] | None = None,
     *,
     to: Literal['vitdense', 'official'] = 'vitdense',
     sha256: str | None = None,
@@ -44,7 +47,8 @@ def convert_checkpoint(
         source: A file or URL, as in ``load_backbone``.
         destination: The file to write, ``.safetensors`` or one of PyTorch's
             suffixes. It must not exist.
-        backbones: Classes of the families that it may be of.
+        backbones: Classes of the families that it may be of; None is all
+            that have been imported.
         to: Whose names to write.
         sha256: Digest that the source must have.
 
@@ -52,6 +56,42 @@ def convert_checkpoint(
         CheckpointError: If the source cannot be read or fits no arch, or the
             destination cannot be written.
     """
+    _check_destination(destination)
+    if backbones is None:
+        backbones = known_backbones()
+    path = locate(source, sha256)
+    held = read_backbone(path, source)
+    matched = match_names(held, source, [b.family for b in backbones])
+    family, arch, model = _nearest_arch(
+        backbones, matched, shapes_of(held.tensors)
+    )
+    plan = plan_load(held, matched[family], model)
+    if plan.problems:
+        raise CheckpointError(_misfit(source, family, arch, plan))
+    tensors = plan.build(held.tensors, adapt=False)
+    kept = kept_for_classifier(plan, held.tensors)
+    if to == 'official':
+        with blaming(f'{source}: family {family.name!r}'):
+            tensors = to_official(family.layouts, tensors, kept)
+    else:
+        tensors.update({UNUSED + name: t for name, t in kept.items()})
+    metadata = {
+        'format': 'pt',
+        'layout': to,
+        'family': family.name,
+        'arch': arch,
+        'source': Path(source).name if Path(source).exists() else source,
+        'source_layout': plan.layout.title,
+        'source_sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
+        'written_by': f'vitdense {__version__}',
+        TENSORS_SHA256: digest_tensors(tensors),
+    }
+    _write(tensors, metadata, destination)
+    report = make_report(source, held, plan, len(model))
+    return replace(report, adapted=())
+
+
+def _check_destination(destination: Path) -> None:
     if destination.suffix not in SUFFIXES:
         raise CheckpointError(
             f'{destination}: the name must end in one of {", ".join(SUFFIXES)}'
@@ -60,121 +100,60 @@ def convert_checkpoint(
         raise CheckpointError(f'{destination} exists; it was not overwritten')
     if not destination.parent.is_dir():
         raise CheckpointError(f'{destination.parent} is not a directory')
-    path = locate(source, sha256)
-    family, arch, fit = _find_arch(path, source, backbones)
-    tensors = fit.plan.build(fit.found.tensors, adapt=False)
-    aside = _classifier(fit)
-    if to == 'official':
-        tensors = to_official(family, tensors, aside)
-    else:
-        tensors.update({UNUSED + n: t for n, t in aside.items()})
-    metadata = {
-        'format': 'pt',
-        'layout': to,
-        'family': family.name,
-        'arch': arch,
-        'source': Path(source).name if Path(source).exists() else source,
-        'source_layout': fit.report.layout,
-        'source_sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
-        'written_by': f'vitdense {__version__}',
-        TENSORS_SHA256: digest_tensors(tensors),
-    }
-    _write(tensors, metadata, destination)
-    return replace(fit.report, adapted=())
 
 
-def _find_arch(
-    path: Path, source: str, backbones: Sequence[type[PyramidBackbone]]
-) -> tuple[Family, str, Fit]:
-    """The family and arch of a file, and how it fits them."""
-    found = open_source(path, source)
-    owners = {layout: b for b in backbones for layout in b.family.layouts}
-    with named(source):
-        backbone = owners[recognise(found.tensors, owners)]
-    family = backbone.family
-    misfits: dict[str, tuple[str, ...]] = {}
-    for arch in family.archs:
-        with torch.device('meta'):
-            model = shapes(backbone(arch).state_dict())
-        fit = check_fit(found, source, family, model)
-        if not fit.problems:
-            return family, arch, fit
-        misfits[arch] = fit.problems
-    nearest = min(misfits, key=lambda arch: len(misfits[arch]))
-    raise CheckpointError(
-        f'{source} fits no arch of family {family.name!r}; the nearest is '
-        f'{nearest!r}, with {len(misfits[nearest])} misfits:\n  '
-        + '\n  '.join(misfits[nearest])
-    )
-
-
-def _classifier(fit: Fit) -> dict[str, Tensor]:
-    """What the official file holds for a classifier, by official names."""
-    prefix = fit.plan.layout.unused
-    if prefix is None:
-        return {}
-    aside = {
-        name.removeprefix(prefix): fit.found.tensors[name]
-        for name in fit.plan.dropped
-    }
-    for piece in (p for pieces in fit.plan.pieces.values() for p in pieces):
-        if piece.rule.class_tokens:
-            whole = fit.found.tensors[piece.source]
-            aside[piece.source] = whole[:, : piece.rule.class_tokens]
-    return aside
-
-
-def to_official(
-    family: Family, tensors: Mapping[str, Tensor], aside: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Tensors under vitdense's names to those of the official file.
+def _nearest_arch(
+    backbones: Sequence[type[PyramidBackbone]],
+    matched: Mapping[Family, MatchedNames],
+    source: Mapping[str, Shape],
+) -> tuple[Family, str, dict[str, Shape]]:
+    """The arch whose tensors are the most like those of a file.
 
     Args:
-        family: The family of the weights.
-        tensors: A backbone's tensors.
-        aside: What the official file holds beyond them, by official names.
-            The class token's part of a position embedding is zero without.
+        backbones: Classes of the families that the file may be of.
+        matched: Its names, by the families whose layouts know them.
+        source: Shapes of its tensors by name.
 
-    Raises:
-        CheckpointError: If no official layout holds these tensors.
+    Returns:
+        The family, the name of the arch, and shapes of its tensors by name.
     """
-    layout = _official_layout(family, tensors)
-    blocks: dict[str, dict[int, Tensor]] = {}
-    for target, tensor in tensors.items():
-        for name, block, slot in layout.sources(target):
-            rows = tensor
-            if slot.count > 1:
-                rows = tensor.chunk(slot.count)[slot.index]
-            blocks.setdefault(name, {})[block] = rows
-    official = {}
-    for name, parts in blocks.items():
-        tensor = parts[0]
-        if len(parts) > 1:
-            tensor = torch.cat([parts[block] for block in sorted(parts)])
-        found = layout.find(name)
-        tokens = found[0].class_tokens if found else 0
-        if tokens:
-            none = tensor.new_zeros(1, tokens, tensor.shape[2])
-            tensor = torch.cat([aside.get(name, none), tensor], dim=1)
-        official[name] = tensor
-    dropped = set(layout.dropped_names())
-    return official | {n: t for n, t in aside.items() if n in dropped}
+    ranked = []
+    for backbone in (b for b in backbones if b.family in matched):
+        family = backbone.family
+        names = matched[family]
+        made = shapes_made(names, source)
+        for arch in family.archs:
+            with torch.device('meta'):
+                model = shapes_of(backbone(arch).state_dict())
+            distance = _distance(names.layout, made, model)
+            if not any(distance):
+                return family, arch, model
+            ranked.append((distance, (family, arch, model)))
+    return min(ranked, key=lambda each: each[0])[1]
 
 
-def _official_layout(family: Family, names: Iterable[str]) -> Layout:
-    """The official layout that has all the names, and the least beside."""
-    targets = set(names)
-    fitting = [
-        layout
-        for layout in family.layouts
-        if layout.unused == OFFICIAL
-        and all(layout.sources(name) for name in targets)
-    ]
-    if not fitting:
-        raise CheckpointError(
-            f'no official layout of family {family.name!r} holds these tensors'
-        )
-    return min(fitting, key=lambda layout: layout.count_unmet(targets))
+def _distance(
+    layout: Layout,
+    made: Mapping[str, Shape | None],
+    model: Mapping[str, Shape],
+) -> tuple[int, int]:
+    """How many tensors differ: those that cannot be adapted, and all."""
+    compared = {*made, *model}.difference(lacking(layout, made, model))
+    odd = [name for name in compared if made.get(name) != model.get(name)]
+    adaptable = sum(
+        find_adaptation(layout, name, got, want) is not None
+        for name in odd
+        if (got := made.get(name)) and (want := model.get(name))
+    )
+    return len(odd) - adaptable, len(odd)
+
+
+def _misfit(source: str, family: Family, arch: str, plan: LoadPlan) -> str:
+    heading = (
+        f'{source} fits no arch of family {family.name!r}; the nearest is '
+        f'{arch!r}, with {len(plan.problems)} misfits'
+    )
+    return '\n  '.join((f'{heading}:', *plan.problems))
 
 
 def _write(

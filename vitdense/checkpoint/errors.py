@@ -9,8 +9,8 @@ class CheckpointError(ValueError):
 
 
 @contextmanager
-def named(source: str) -> Iterator[None]:
-    """Begin the messages of errors raised inside with the source's name."""
+def blaming(source: str) -> Iterator[None]:
+    """Begin messages of errors raised inside with a source's name."""
     try:
         yield
     except CheckpointError as error:

@@ -1,7 +1,6 @@
 """The one strict loader."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,32 +10,14 @@ from torch import Tensor
 from vitdense.backbones.family import OFFICIAL, Family
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 
-from .errors import CheckpointError, named
-from .matching.adapt import Shape
-from .matching.plan import Plan, make_plan
-from .matching.recognise import recognise
-from .matching.rules import Layout
+from .errors import CheckpointError, blaming
+from .matching.plan import LoadPlan, make_plan
+from .matching.recognise import MatchedNames, best_match, refuse_unknown
+from .matching.rules import Shape
 from .reading.safe import read_file
 from .reading.source import locate
-from .reading.unwrap import Unwrapped, unwrap
-from .report import LoadReport
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A file's tensors matched with a model's.
-
-    Attributes:
-        plan: What goes where.
-        found: The file's tensors.
-        report: What to tell of it.
-        problems: Everything that does not fit, one line each.
-    """
-
-    plan: Plan
-    found: Unwrapped
-    report: LoadReport
-    problems: tuple[str, ...]
+from .reading.unwrap import BackboneTensors, unwrap
+from .report import LoadReport, make_report
 
 
 def load_backbone(
@@ -65,32 +46,29 @@ def load_backbone(
             or does not fit; one message lists all that does not. It is a
             ``ValueError``.
     """
+    family = model.family
     if source == OFFICIAL:
-        source = model.family.official_url(model.arch_name)
+        source = family.official_url(model.arch_name)
     targets = model.state_dict()
     if any(tensor.is_meta for tensor in targets.values()):
         raise CheckpointError(
             f'{source}: the model is on the meta device, which holds no values'
         )
-    path = locate(source, sha256)
-    found = open_source(path, source)
-    fit = check_fit(found, source, model.family, shapes(targets))
-    if fit.problems:
-        raise CheckpointError(_misfit(fit))
-    built = fit.plan.build(found.tensors)
+    held = read_backbone(locate(source, sha256), source)
+    names = match_names(held, source, [family])[family]
+    plan = plan_load(held, names, shapes_of(targets))
+    report = make_report(source, held, plan, len(targets))
+    if plan.problems:
+        raise CheckpointError(_misfit(report, held, plan.problems))
+    built = plan.build(held.tensors)
     with torch.no_grad():
         for name, tensor in built.items():
             targets[name].copy_(tensor)
-    print_log(str(fit.report), logger='current')
-    return fit.report
+    print_log(str(report), logger='current')
+    return report
 
 
-def shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
-    """Shapes by name."""
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
-def open_source(path: Path, source: str) -> Unwrapped:
+def read_backbone(path: Path, source: str) -> BackboneTensors:
     """Read a file and find the backbone's tensors in it.
 
     Args:
@@ -101,67 +79,77 @@ def open_source(path: Path, source: str) -> Unwrapped:
         CheckpointError: If it cannot be read or holds no state dict.
     """
     content = read_file(path)
-    with named(source):
+    with blaming(source):
         return unwrap(content)
 
 
-def check_fit(
-    found: Unwrapped, source: str, family: Family, model: Mapping[str, Shape]
-) -> Fit:
-    """Match a file's tensors with a model's.
+def match_names(
+    held: BackboneTensors, source: str, families: Sequence[Family]
+) -> dict[Family, MatchedNames]:
+    """Match the names of a file's tensors with layouts of families.
 
     Args:
-        found: The file's tensors.
+        held: The file's tensors.
         source: What messages call it.
-        family: The model's family.
-        model: Shapes of the model's tensors by name.
+        families: Those that it may be of.
+
+    Returns:
+        The names by the family whose layout knows most of them; by several
+        if those know as many, as in files that vitdense wrote.
 
     Raises:
-        CheckpointError: If the layout is unknown or of another family.
+        CheckpointError: If none knows most of them, saying whether another
+            family does that has been imported.
     """
-    with named(source):
-        layout = recognise(found.tensors, family.layouts, _foreign(family))
-    plan = make_plan(layout, shapes(found.tensors), model)
-    report = LoadReport(
-        source=source,
-        layout=layout.title,
-        matched=len(plan.pieces),
-        total=len(model),
-        adapted=tuple(a.text for a in plan.adapted.values()),
-        dropped=(*plan.dropped.items(), *_outside(found.outside)),
-        initial=tuple(plan.initial),
-        notes=(*found.notes, *filter(None, [layout.note])),
+    matched = {f: best_match(held.tensors, f.layouts) for f in families}
+    most = max(len(names.known) for names in matched.values())
+    matched = {f: m for f, m in matched.items() if len(m.known) == most}
+    others = [b.family for b in known_backbones() if b.family not in families]
+    layouts, foreign = (
+        [layout for family in group for layout in family.layouts]
+        for group in (families, others)
     )
-    problems = (*plan.problems, *_odd_types(found.tensors, plan))
-    return Fit(plan, found, report, problems)
+    with blaming(source):
+        refuse_unknown(next(iter(matched.values())), layouts, foreign)
+    return matched
 
 
-def _foreign(family: Family) -> Iterator[Layout]:
-    """Layouts of the other families that have been imported."""
-    for each in known_backbones():
-        if each.family is not family:
-            yield from each.family.layouts
+def plan_load(
+    held: BackboneTensors, names: MatchedNames, model: Mapping[str, Shape]
+) -> LoadPlan:
+    """Plan a load on names, shapes and types.
+
+    Args:
+        held: The file's tensors.
+        names: Their names.
+        model: Shapes of the model's tensors by name.
+    """
+    plan = make_plan(names, shapes_of(held.tensors), model)
+    plan.problems += _odd_types(held.tensors, plan)
+    return plan
 
 
-def _odd_types(tensors: Mapping[str, Tensor], plan: Plan) -> Iterable[str]:
-    for target, pieces in plan.pieces.items():
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """Shapes by name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _odd_types(tensors: Mapping[str, Tensor], plan: LoadPlan) -> Iterable[str]:
+    for target, chunks in plan.chunks.items():
         counts = target.endswith('num_batches_tracked')
-        for piece in pieces:
-            dtype = tensors[piece.source].dtype
+        for chunk in chunks:
+            dtype = tensors[chunk.name].dtype
             if dtype.is_floating_point == counts or dtype.is_complex:
-                yield f'other type: {piece.source} is {dtype}'
+                yield f'other type: {chunk.name} is {dtype}'
 
 
-def _outside(names: list[str]) -> Iterable[tuple[str, str]]:
-    for name in names:
-        yield name, f'{name.partition(".")[0]}, outside the backbone'
-
-
-def _misfit(fit: Fit) -> str:
+def _misfit(
+    report: LoadReport, held: BackboneTensors, problems: Sequence[str]
+) -> str:
     heading = (
-        f'{fit.report.source} does not fit the model; nothing was loaded. '
-        f'Layout {fit.report.layout}, {len(fit.problems)} misfits'
+        f'{report.source} does not fit the model; nothing was loaded. '
+        f'Layout {report.layout}, {len(problems)} misfits'
     )
-    if fit.found.notes:
-        heading += f' ({"; ".join(fit.found.notes)})'
-    return '\n  '.join((f'{heading}:', *fit.problems))
+    if held.notes:
+        heading += f' ({"; ".join(held.notes)})'
+    return '\n  '.join((f'{heading}:', *problems))

@@ -3,6 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from .matching.plan import LoadPlan
+from .reading.unwrap import BackboneTensors
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -55,6 +58,34 @@ class LoadReport:
             else f'{count} tensors ({reason})'
             for reason, count in counts.items()
         )
+
+
+def make_report(
+    source: str, held: BackboneTensors, plan: LoadPlan, total: int
+) -> LoadReport:
+    """Tell what a plan does with a file.
+
+    Args:
+        source: The file or URL.
+        held: The file's tensors.
+        plan: What is done with them.
+        total: How many tensors the model has.
+    """
+    outside = (
+        (name, f'{name.partition(".")[0]}, outside the backbone')
+        for name in held.outside
+    )
+    note = plan.layout.note
+    return LoadReport(
+        source=source,
+        layout=plan.layout.title,
+        matched=len(plan.chunks),
+        total=total,
+        adapted=tuple(each.text for each in plan.adapted.values()),
+        dropped=(*plan.dropped.items(), *outside),
+        initial=tuple(plan.initial),
+        notes=(*held.notes, note) if note else tuple(held.notes),
+    )
 
 
 def _common_prefix(names: tuple[str, ...]) -> str:

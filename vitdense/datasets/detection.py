@@ -32,9 +32,13 @@ class ShapesInstances(CocoDataset):
 
     METAINFO: ClassVar = {'classes': CLASSES, 'palette': PALETTE}
 
+    def prepare(self) -> None:
+        """Make the data set if it is absent."""
+        ensure_shapes(self.data_root)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Make the data set if it is absent, then read it."""
-        ensure_shapes(self.data_root)
+        self.prepare()
         data_list: list[dict[str, Any]] = super().load_data_list()
         return data_list
 

@@ -1,4 +1,4 @@
-"""Training and testing: settings, their checks, mixed precision, loading."""
+"""What training registers: mixed precision, compiled backbones, the run."""
 
 from vitdense.engine.amp import BFloat16OptimWrapper
 from vitdense.engine.compile import CompileBackboneHook

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 BAND_VALUES = 1 << 21
 # Hidden values of a map up to which training keeps them for the backward
 # pass: computing them again would cost more than the memory is worth.
-KEPT_VALUES = 1 << 22
+KEPT_VALUES = 1 << 21
 
 
 class Band(NamedTuple):

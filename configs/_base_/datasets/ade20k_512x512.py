@@ -50,6 +50,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
+# where mmseg.apis.inference_model looks for it
+test_pipeline = val_dataloader['dataset']['pipeline']
 
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

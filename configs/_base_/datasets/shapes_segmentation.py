@@ -40,3 +40,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
+# where mmseg.apis.inference_model looks for it
+test_pipeline = val_dataloader['dataset']['pipeline']

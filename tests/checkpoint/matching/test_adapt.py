@@ -2,8 +2,10 @@
 
 import pytest
 import torch
-from vitdense.checkpoint.adapt import adaptation
-from vitdense.checkpoint.layouts import pvt, t2t
+
+from vitdense.backbones.pvt.layouts import OFFICIAL_V1
+from vitdense.backbones.t2t.layouts import PERFORMER
+from vitdense.checkpoint.matching.adapt import find_adaptation
 
 POSITIONS = 'stages.2.pos_embed'
 CONV = 'stages.0.patch_embed.proj.weight'
@@ -12,7 +14,7 @@ NORM = 'stages.0.patch_embed.norm.weight'
 
 def test_positions_are_resized_by_the_grid() -> None:
     ramp = torch.arange(4.0).repeat(4, 1).reshape(1, 16, 1)
-    change = adaptation(pvt.OFFICIAL_V1, POSITIONS, (1, 16, 1), (1, 64, 1))
+    change = find_adaptation(OFFICIAL_V1, POSITIONS, (1, 16, 1), (1, 64, 1))
     resized = change.apply(ramp).reshape(8, 8)
     assert change.text == f'{POSITIONS} resized from 4 x 4 to 8 x 8'
     assert torch.equal(resized, resized[:1].expand(8, 8))
@@ -21,7 +23,7 @@ def test_positions_are_resized_by_the_grid() -> None:
 
 def test_class_position_is_kept() -> None:
     embed = torch.randn(1, 1 + 16, 3, generator=torch.manual_seed(0))
-    change = adaptation(t2t.PERFORMER, POSITIONS, (1, 17, 3), (1, 37, 3))
+    change = find_adaptation(PERFORMER, POSITIONS, (1, 17, 3), (1, 37, 3))
     resized = change.apply(embed)
     assert torch.equal(resized[:, :1], embed[:, :1])
     expected = torch.nn.functional.interpolate(
@@ -34,23 +36,23 @@ def test_channels_keep_what_grey_images_give() -> None:
     weight = torch.randn(5, 3, 4, 4, generator=torch.manual_seed(0))
     grey = torch.rand(1, 1, 8, 8)
     expected = torch.conv2d(grey.expand(-1, 3, -1, -1), weight)
-    change = adaptation(pvt.OFFICIAL_V1, CONV, (5, 3, 4, 4), (5, 1, 4, 4))
+    change = find_adaptation(OFFICIAL_V1, CONV, (5, 3, 4, 4), (5, 1, 4, 4))
     torch.testing.assert_close(
         torch.conv2d(grey, change.apply(weight)), expected
     )
-    change = adaptation(pvt.OFFICIAL_V1, CONV, (5, 3, 4, 4), (5, 6, 4, 4))
+    change = find_adaptation(OFFICIAL_V1, CONV, (5, 3, 4, 4), (5, 6, 4, 4))
     many = torch.conv2d(grey.expand(-1, 6, -1, -1), change.apply(weight))
     torch.testing.assert_close(many, expected)
 
 
 def test_channels_of_a_soft_split() -> None:
     weight = torch.randn(5, 3 * 49, generator=torch.manual_seed(0))
-    change = adaptation(t2t.PERFORMER, CONV, (5, 147), (5, 196))
+    change = find_adaptation(PERFORMER, CONV, (5, 147), (5, 196))
     first = weight.reshape(5, 3, 49)
     expected = torch.cat((first, first[:, :1]), 1) * 0.75
     assert torch.equal(change.apply(weight), expected.reshape(5, 196))
     norm = torch.arange(147.0)
-    change = adaptation(t2t.PERFORMER, NORM, (147,), (49,))
+    change = find_adaptation(PERFORMER, NORM, (147,), (49,))
     assert torch.equal(change.apply(norm), norm.reshape(3, 49).mean(0))
 
 
@@ -74,7 +76,7 @@ def test_channels_of_a_soft_split() -> None:
 def test_other_changes_are_barred(
     name: str, got: tuple[int, ...], want: tuple[int, ...]
 ) -> None:
-    layout = t2t.PERFORMER if 'patch_embed.norm' in name else pvt.OFFICIAL_V1
+    layout = PERFORMER if 'patch_embed.norm' in name else OFFICIAL_V1
     if (name, got) == (CONV, (5, 3)):
-        layout = t2t.PERFORMER
-    assert adaptation(layout, name, got, want) is None
+        layout = PERFORMER
+    assert find_adaptation(layout, name, got, want) is None

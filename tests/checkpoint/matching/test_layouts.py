@@ -5,7 +5,8 @@ Their weights are saved to a file and loaded into ours by its layout.
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,21 @@ import transformers
 from official import build
 from random_models import images, randomise
 from torch import Tensor, nn
-from vitdense.checkpoint.unwrap import Unwrapped, unwrap
 
 from vitdense.checkpoint import LoadReport, load_backbone
-from vitdense.checkpoint.load import check_fit, shapes
+from vitdense.checkpoint.load import match_names, plan_load, shapes_of
+from vitdense.checkpoint.matching.recognise import MatchedNames
+from vitdense.checkpoint.reading.unwrap import BackboneTensors, unwrap
 
+# Models to run, and the sizes of images
+FOREIGN = {
+    'timm': ('timm:pvt_v2_b0:64x96', 'timm:pvt_v2_b2_li:64x96'),
+    'mmpretrain': (
+        'mmpretrain:T2T_ViT:224x224',
+        'mmpretrain:T2T_ViT:96x160',
+    ),
+}
+Run = tuple[Mapping[str, Tensor], Sequence[Tensor]]
 DEPTHS = (1, 2, 1, 1)
 PVT = {
     'dims': (8, 16, 24, 32),
@@ -45,12 +56,15 @@ def assert_each_is_needed(
     """A file without any one of its tensors does not fit."""
     if len(weights) > 250:  # of a full size, damaged in test_plan.py
         return
-    held = unwrap(weights).tensors
-    wanted = shapes(model.state_dict())
-    for name in held:
-        rest = Unwrapped({k: v for k, v in held.items() if k != name})
-        problems = check_fit(rest, 'x', model.family, wanted).problems
-        assert f'missing: {name} ' in '\n'.join(problems)
+    held = unwrap(weights)
+    names = match_names(held, 'x', [model.family])[model.family]
+    wanted = shapes_of(model.state_dict())
+    for name in held.tensors:
+        tensors, matches = dict(held.tensors), dict(names.matches)
+        del tensors[name], matches[name]
+        rest = MatchedNames(names.layout, matches)
+        plan = plan_load(BackboneTensors(tensors), rest, wanted)
+        assert f'missing: {name} ' in '\n'.join(plan.problems)
 
 
 def assert_equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
@@ -60,16 +74,25 @@ def assert_equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
         assert error < 1e-5, f'{error:.1e}'
 
 
-def run_foreign(
-    model: str, hw: tuple[int, int], folder: Path
-) -> tuple[Mapping[str, Tensor], Sequence[Tensor]]:
-    """Weights and levels of a model that runs in a process of its own."""
-    script, file = Path(__file__).with_name('foreign.py'), folder / 'ran.pth'
-    command = [sys.executable, script, model, *map(str, hw), file]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    held = torch.load(file, weights_only=True)
-    return held['state_dict'], held['levels']
+@pytest.fixture(scope='module')
+def foreign_runs(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Mapping[str, Run]]:
+    """Runs of a library's models, each with its weights and levels.
+
+    They run in a process of their own, one for each library.
+    """
+    script = Path(__file__).parents[1] / 'foreign.py'
+
+    @cache
+    def run(library: str) -> Mapping[str, Run]:
+        file = tmp_path_factory.mktemp('foreign') / f'{library}.pth'
+        command = [sys.executable, script, file, *FOREIGN[library]]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return torch.load(file, weights_only=True)
+
+    return run
 
 
 @torch.no_grad()
@@ -171,8 +194,13 @@ class QuickGELU(nn.Module):
     ('name', 'arch'), [('pvt_v2_b0', 'v2-b0'), ('pvt_v2_b2_li', 'v2-b2-li')]
 )
 @torch.no_grad()
-def test_timm_pvt_v2(tmp_path: Path, name: str, arch: str) -> None:
-    weights, levels = run_foreign(f'timm:{name}', (64, 96), tmp_path)
+def test_timm_pvt_v2(
+    foreign_runs: Callable[[str], Mapping[str, Run]],
+    tmp_path: Path,
+    name: str,
+    arch: str,
+) -> None:
+    weights, levels = foreign_runs('timm')[f'timm:{name}:64x96']
     ours = build('pvt', arch=arch)
     report = load(tmp_path / 'x.pth', weights, ours)
     assert report.layout == "timm's PVTv2"
@@ -211,8 +239,13 @@ def test_mmdet_pvt(tmp_path: Path, design: str) -> None:
 
 @pytest.mark.parametrize('hw', [(224, 224), (96, 160)])
 @torch.no_grad()
-def test_mmpretrain_t2t(tmp_path: Path, hw: tuple[int, int]) -> None:
-    held, levels = run_foreign('mmpretrain:T2T_ViT', hw, tmp_path)
+def test_mmpretrain_t2t(
+    foreign_runs: Callable[[str], Mapping[str, Run]],
+    tmp_path: Path,
+    hw: tuple[int, int],
+) -> None:
+    runs = foreign_runs('mmpretrain')
+    held, levels = runs[f'mmpretrain:T2T_ViT:{hw[0]}x{hw[1]}']
     arch = {
         'design': 'transformer',
         'dims': (8, 8, 24, 24),

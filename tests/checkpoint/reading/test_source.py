@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from official import build
-from vitdense.checkpoint.source import cache_path, locate
 
-from vitdense.checkpoint import CheckpointError, load_backbone, source
+from vitdense.checkpoint import CheckpointError, load_backbone
+from vitdense.checkpoint.reading import source
+from vitdense.checkpoint.reading.source import cache_path, locate
 
 STALL_S = 0.3
 

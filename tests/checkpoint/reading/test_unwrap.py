@@ -5,9 +5,9 @@ from collections import OrderedDict
 import pytest
 import torch
 from torch import nn
-from vitdense.checkpoint.unwrap import unwrap
 
 from vitdense.checkpoint import CheckpointError
+from vitdense.checkpoint.reading.unwrap import unwrap
 
 ONE, TWO = torch.ones(1), torch.full((1,), 2.0)
 

@@ -3,15 +3,15 @@
 Read in microsoft/CvT f851e68 and transformers 5.23.0.
 """
 
-from vitdense.checkpoint.matching.common import (
+from vitdense.checkpoint.matching.rules import Layout, Rule
+from vitdense.checkpoint.matching.tables import (
     BLOCK,
-    OFFICIAL,
+    OFFICIAL_NAMES,
     PLAIN_BLOCK,
     classifier,
     own,
     under,
 )
-from vitdense.checkpoint.matching.rules import Layout, Rule
 
 STAGE = 'stages.{stage}.'
 CLS_OF_STAGE_3 = 'stages.2.cls_token'
@@ -19,7 +19,7 @@ CLS_OF_STAGE_3 = 'stages.2.cls_token'
 OFFICIAL_CVT = Layout(
     title='official CvT',
     stages=3,
-    unused=OFFICIAL,
+    unused=OFFICIAL_NAMES,
     rules=(
         *under(
             'stage{stage}.patch_embed.',

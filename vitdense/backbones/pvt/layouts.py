@@ -3,17 +3,17 @@
 Read in whai362/PVT 57e2dfa, mmdet 3.3.0, timm and transformers 5.23.0.
 """
 
-from vitdense.checkpoint.matching.common import (
+from vitdense.checkpoint.matching.rules import Layout, Rule
+from vitdense.checkpoint.matching.tables import (
     BLOCK,
     CLASSIFIER,
-    OFFICIAL,
+    OFFICIAL_NAMES,
     PLAIN_BLOCK,
     QKV_ROWS,
     classifier,
     own,
     under,
 )
-from vitdense.checkpoint.matching.rules import Layout, Rule
 
 STAGE = 'stages.{stage}.'
 EMBED = {'proj.{wb}': 'proj.{wb}', 'norm.{wb}': 'norm.{wb}'}
@@ -46,7 +46,7 @@ OFFICIAL_V1 = Layout(
     title='official PVT',
     stages=4,
     first_stage=1,
-    unused=OFFICIAL,
+    unused=OFFICIAL_NAMES,
     rules=(
         *_OFFICIAL,
         _class_slot('pos_embed4'),
@@ -59,7 +59,7 @@ OFFICIAL_V2 = Layout(
     title='official PVTv2',
     stages=4,
     first_stage=1,
-    unused=OFFICIAL,
+    unused=OFFICIAL_NAMES,
     rules=(
         *_OFFICIAL,
         *under('block{stage}.{block}.', BLOCK, DWCONV),

@@ -8,16 +8,16 @@ k, q, v in the performer, q, k, v in the transformer.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vitdense.checkpoint.matching.common import (
+from vitdense.checkpoint.matching.rules import Layout, Rule
+from vitdense.checkpoint.matching.tables import (
     BLOCK,
-    OFFICIAL,
+    OFFICIAL_NAMES,
     PLAIN_BLOCK,
     QKV_ROWS,
     classifier,
     own,
     under,
 )
-from vitdense.checkpoint.matching.rules import Layout, Rule
 
 STAGE = 'stages.{stage}.'
 BODY = 'stages.2.'
@@ -65,7 +65,7 @@ PERFORMER = Layout(
     positions='bicubic',
     window=7 * 7,
     absent=STRIDE_32,
-    unused=OFFICIAL,
+    unused=OFFICIAL_NAMES,
     rules=(
         *_OFFICIAL,
         *_modules(

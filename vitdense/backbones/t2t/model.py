@@ -2,7 +2,7 @@
 
 B images, C channels, H x W grid, N = H * W tokens.
 
-Names of the published weights in the token modules, i = 1, 2 (those of the
+Names of the published weights in the T2T modules, i = 1, 2 (those of the
 blocks differ little), and ours after ``stages.{i - 1}.``:
 
 ======================================  ===================
@@ -111,7 +111,7 @@ class T2TViT(PyramidBackbone):
     four stages of soft split, blocks and norm, with fewer keys than queries
     up to stride 16.
 
-    Departs from upstream: the performer's token modules have no dropout
+    Departs from upstream: the performer's T2T modules have no dropout
     (published: 0.1 in training), as their outputs are levels that a neck
     reads; positions are resized as class token and grid.
 

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from vitdense.layers.position import resize_grid
 
-from .rules import Layout
-
-Shape = tuple[int, ...]
+from .rules import Layout, Shape
 
 FIRST_EMBED = 'stages.0.patch_embed.'
 POSITIONS = '.pos_embed'
@@ -45,7 +43,7 @@ class Grid:
         return None
 
 
-def adaptation(
+def find_adaptation(
     layout: Layout, name: str, got: Shape, want: Shape
 ) -> Adaptation | None:
     """How to make the tensor ``name`` of shape ``got`` fit; None if barred.

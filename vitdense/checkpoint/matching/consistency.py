@@ -8,44 +8,52 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
-from .adapt import Shape
-from .rules import Layout
+from .recognise import MatchedNames
+from .rules import Shape
 
 
 def partial_groups(
-    layout: Layout, dropped: Collection[str], prefix: str
+    names: MatchedNames, dropped: Collection[str]
 ) -> Iterator[str]:
     """Complain of parts, such as a classifier, that are there only in part.
 
     A file holds them whole or not at all: a lost tensor is a damaged file.
+
+    Args:
+        names: The file's names.
+        dropped: Those of them that are dropped.
     """
     groups: dict[str, list[str]] = defaultdict(list)
-    for name in layout.dropped_names():
-        found = layout.find(name)
-        if found is not None:
-            groups[found[0].reason].append(name)
-    there = {name.removeprefix(prefix) for name in dropped}
-    for reason, names in groups.items():
-        missing = [name for name in names if name not in there]
-        if missing and len(missing) < len(names):
-            begun = any(prefix + name in dropped for name in names)
+    for name, reason in names.layout.dropped.items():
+        groups[reason].append(name)
+    there = {name.removeprefix(names.prefix) for name in dropped}
+    for reason, group in groups.items():
+        missing = [name for name in group if name not in there]
+        if missing and len(missing) < len(group):
+            begun = any(names.prefix + name in dropped for name in group)
             yield from (
-                f'missing: {prefix if begun else ""}{name} (the rest of the '
-                f'{reason} is there)'
+                f'missing: {names.prefix if begun else ""}{name} (the rest '
+                f'of the {reason} is there)'
                 for name in missing
             )
 
 
-def odd_sizes(layout: Layout, source: Mapping[str, Shape]) -> Iterator[str]:
-    """Complain of dimensions that should be equal and are not."""
+def odd_sizes(
+    names: MatchedNames, source: Mapping[str, Shape]
+) -> Iterator[str]:
+    """Complain of dimensions that should be equal and are not.
+
+    Args:
+        names: The file's names.
+        source: Shapes of its tensors by name.
+    """
     sizes: dict[str, dict[int, list[str]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for name, shape in source.items():
-        found = layout.find(name)
-        if found is None or not found[0].shape:
+    for name, match in names.known.items():
+        letters, shape = match.rule.shape.split(), source[name]
+        if not letters:
             continue
-        letters = found[0].shape.split()
         fixed = zip(letters, shape, strict=False)
         if len(letters) != len(shape) or any(
             letter.isdigit() and int(letter) != size for letter, size in fixed
@@ -59,8 +67,8 @@ def odd_sizes(layout: Layout, source: Mapping[str, Shape]) -> Iterator[str]:
                 sizes[letter][size].append(f'{name} {shape}')
     for by_size in sizes.values():
         if len(by_size) > 1:
-            names = [name for group in by_size.values() for name in group]
-            yield f'other shape: these do not agree: {", ".join(names)}'
+            odd = [name for group in by_size.values() for name in group]
+            yield f'other shape: these do not agree: {", ".join(odd)}'
 
 
 def odd_grids(sides: Mapping[str, int]) -> Iterator[str]:

@@ -1,32 +1,46 @@
 """Names of tensors as data: a rule names a tensor in a file and in vitdense.
 
-A name is a template such as ``block{stage}.{block}.attn.q.{wb}``. What a
-field may stand for is in ``FIELDS``; stages and blocks are counted from 0 in
-vitdense and from ``first_stage`` and ``first_block`` in a layout's files.
-Because both sides are templates, a table reads in both directions.
+Both names are templates (``templates.py``), so that a table of rules reads in
+both directions. Stages and blocks are counted from 0 in vitdense and from
+``first_stage`` and ``first_block`` in a layout's files.
 
-Projections that one side fuses and the other splits are cut into equal blocks
-of rows. A rule with several targets cuts its tensor, the first block to the
-first target; a target ``kv.weight[1/2]`` is the second of two blocks.
+A projection that one side fuses and the other splits is cut into equal chunks
+of rows, as by ``torch.chunk``. A rule with several targets cuts the file's
+tensor, the first chunk to the first target; a target ``kv.weight[1/2]`` is
+the second of the two chunks of vitdense's tensor.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 
-FIELDS = {
-    'stage': r'0|[1-9]\d*',
-    'block': r'0|[1-9]\d*',
-    'wb': 'weight|bias',
-    'bn': 'weight|bias|running_mean|running_var|num_batches_tracked',
-    'qkv': 'q|k|v',
-    'norm': 'norm1|norm2',
-    'fc': 'fc1|fc2',
-}
-# names of a thousand tensors in every layout, many times over
-CACHED_NAMES = 1 << 18
-_SLOT = re.compile(r'(.+)\[(\d+)/(\d+)\]')
+from torch import Tensor
+
+from .templates import fields_of, names_of, regex_of
+
+Shape = tuple[int, ...]
+_CHUNK = re.compile(r'(.+)\[(\d+)/(\d+)\]')
+
+
+@dataclass(frozen=True)
+class TargetChunk:
+    """Chunk ``index`` of the ``count`` that a tensor of vitdense is made of.
+
+    ``name`` is the tensor's, or in a rule its template.
+    """
+
+    name: str
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> 'TargetChunk':
+        """Read ``'name'`` or ``'name[index/count]'``."""
+        match = _CHUNK.fullmatch(text)
+        if match is None:
+            return cls(text)
+        return cls(match[1], int(match[2]), int(match[3]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +50,7 @@ class Rule:
     Attributes:
         name: Template of the tensor's name in the file.
         targets: Template of its name in vitdense, or several that take its
-            blocks of rows in order; None drops the tensor on purpose.
+            chunks of rows in order; None drops the tensor on purpose.
         reason: What a dropped tensor is.
         class_tokens: Leading tokens of a position embedding that belong to
             the class token, which the pyramid has no place for.
@@ -54,30 +68,64 @@ class Rule:
     shape: str = ''
 
     @cached_property
-    def slots(self) -> tuple['Slot', ...]:
-        """Where each block of rows goes, in order."""
+    def chunks(self) -> tuple[TargetChunk, ...]:
+        """Where each chunk of rows goes, in order."""
         if self.targets is None:
             return ()
         if isinstance(self.targets, str):
-            return (Slot.parse(self.targets),)
-        return tuple(Slot.parse(target) for target in self.targets)
+            return (TargetChunk.parse(self.targets),)
+        return tuple(TargetChunk.parse(target) for target in self.targets)
 
 
 @dataclass(frozen=True)
-class Slot:
-    """Block ``index`` of ``count`` equal blocks of rows of a tensor."""
+class SourceChunk:
+    """Chunk ``index`` of the tensor ``name`` of a file, cut by its rule."""
 
     name: str
-    index: int = 0
-    count: int = 1
+    rule: Rule
+    index: int
 
-    @classmethod
-    def parse(cls, text: str) -> 'Slot':
-        """Read ``'name'`` or ``'name[index/count]'``."""
-        match = _SLOT.fullmatch(text)
-        if match is None:
-            return cls(text)
-        return cls(match[1], int(match[2]), int(match[3]))
+    def shape(self, whole: Shape) -> Shape | None:
+        """Its shape in vitdense, of a file's tensor of shape ``whole``.
+
+        None if a tensor of that shape cannot be cut so.
+        """
+        kept = len(whole) - self.rule.unit_dims
+        if kept < 0 or any(size != 1 for size in whole[kept:]):
+            return None
+        shape = list(whole[:kept])
+        if self.rule.class_tokens:
+            if len(shape) < 2 or shape[1] <= self.rule.class_tokens:
+                return None
+            shape[1] -= self.rule.class_tokens
+        count = len(self.rule.chunks)
+        if count > 1:
+            if not shape or shape[0] % count:
+                return None
+            shape[0] //= count
+        return tuple(shape)
+
+    def cut(self, whole: Tensor) -> Tensor:
+        """Take it out of the file's tensor, whose shape has been checked."""
+        shape = self.shape(tuple(whole.shape))
+        if self.rule.class_tokens:
+            whole = whole[:, self.rule.class_tokens :]
+        if len(self.rule.chunks) > 1:
+            whole = whole.chunk(len(self.rule.chunks))[self.index]
+        return whole.reshape(shape or ())
+
+
+@dataclass(frozen=True)
+class NameMatch:
+    """What a layout says of one name of a file.
+
+    Attributes:
+        rule: The rule that names it.
+        targets: Where each chunk of its rows goes, in order.
+    """
+
+    rule: Rule
+    targets: tuple[TargetChunk, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,103 +163,89 @@ class Layout:
     window: int = 1
     note: str = ''
 
-    def find(self, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
-        """The rule for a name in the file, and its slots in vitdense."""
-        return _find(self, name.removeprefix(self.prefix))
-
-    def dropped_names(self) -> tuple[str, ...]:
-        """Names of the tensors a file has beyond the backbone's."""
-        return tuple(
-            name
-            for rule in self.rules
-            if rule.targets is None
-            for name in _expand(rule.name)
+    def match(self, name: str) -> NameMatch | None:
+        """What a name of a file stands for; None if no rule fits it."""
+        match = self._pattern.fullmatch(name.removeprefix(self.prefix))
+        if match is None or match.lastindex is None:
+            return None
+        # a group closes after those inside: the last is that of a rule
+        rule, fields = self._by_group[match.lastindex]
+        values = match.groups()[match.lastindex :]
+        filled = self._renumber(dict(zip(fields, values, strict=False)), -1)
+        return NameMatch(
+            rule,
+            tuple(
+                TargetChunk(c.name.format(**filled), c.index, c.count)
+                for c in rule.chunks
+            ),
         )
 
-    def sources(self, target: str) -> tuple[tuple[str, int, Slot], ...]:
-        """Where the rows of a vitdense tensor lie in such a file.
+    def sources(self, target: str) -> dict[TargetChunk, SourceChunk]:
+        """What of such a file fills each chunk of the tensor ``target``.
 
-        Returns:
-            For each part: the name in the file, which of that tensor's blocks
-            of rows it is, and the slot of the vitdense tensor it fills.
+        Empty if there is none; of two names for one chunk, the first.
         """
-        return _sources(self, target)
-
-    def count_unmet(self, targets: Collection[str]) -> int:
-        """How many of the table's slots none of the targets is for."""
-        slots = {slot.name for rule in self.rules for slot in rule.slots}
-        return sum(
-            not any(_regex(slot).fullmatch(target) for target in targets)
-            for slot in slots
-        )
-
-    def _shift(self, fields: dict[str, str], sign: int) -> dict[str, str]:
-        first = {'stage': self.first_stage, 'block': self.first_block}
-        return {
-            field: str(int(value) + sign * first[field])
-            if field in first
-            else value
-            for field, value in fields.items()
-        }
-
-
-@cache
-def _regex(template: str) -> re.Pattern[str]:
-    parts = re.split(r'\{(\w+)\}', template)
-    for i in range(0, len(parts), 2):
-        parts[i] = re.escape(parts[i])
-    for i in range(1, len(parts), 2):
-        field = parts[i]
-        parts[i] = f'(?P<{field}>{FIELDS[field]})'
-    return re.compile(''.join(parts))
-
-
-def _expand(template: str) -> tuple[str, ...]:
-    """All names of a template without numbers."""
-    match = re.search(r'\{(\w+)\}', template)
-    if match is None:
-        return (template,)
-    return tuple(
-        name
-        for choice in FIELDS[match[1]].split('|')
-        for name in _expand(template.replace(match[0], choice))
-    )
-
-
-def _fill(layout: Layout, rule: Rule, name: str) -> tuple[Slot, ...] | None:
-    match = _regex(rule.name).fullmatch(name)
-    if match is None:
-        return None
-    fields = layout._shift(match.groupdict(), -1)
-    if any(value.startswith('-') for value in fields.values()):
-        return None
-    return tuple(
-        Slot(slot.name.format(**fields), slot.index, slot.count)
-        for slot in rule.slots
-    )
-
-
-@lru_cache(maxsize=CACHED_NAMES)
-def _find(layout: Layout, name: str) -> tuple[Rule, tuple[Slot, ...]] | None:
-    for rule in layout.rules:
-        slots = _fill(layout, rule, name)
-        if slots is not None:
-            return rule, slots
-    return None
-
-
-@lru_cache(maxsize=CACHED_NAMES)
-def _sources(layout: Layout, target: str) -> tuple[tuple[str, int, Slot], ...]:
-    found = []
-    for rule in layout.rules:
-        for block, slot in enumerate(rule.slots):
-            match = _regex(slot.name).fullmatch(target)
+        found: dict[TargetChunk, SourceChunk] = {}
+        for pattern, fields, rule, index in self._by_target:
+            match = pattern.fullmatch(target)
             if match is None:
                 continue
-            name = rule.name.format(**layout._shift(match.groupdict(), 1))
-            owner = layout.find(name)
+            values = dict(zip(fields, match.groups(), strict=True))
+            name = rule.name.format(**self._renumber(values, 1))
+            owner = self.match(name)
             # an earlier, narrower rule may own this name
-            if owner is not None and owner[0] is rule:
-                where = Slot(target, slot.index, slot.count)
-                found.append((name, block, where))
-    return tuple(found)
+            if owner is not None and owner.rule is rule:
+                source = SourceChunk(name, rule, index)
+                found.setdefault(owner.targets[index], source)
+        return found
+
+    @cached_property
+    def dropped(self) -> Mapping[str, str]:
+        """What a file may hold beyond a backbone: by name, what it is."""
+        return {
+            name: rule.reason
+            for rule in self.rules
+            if rule.targets is None
+            for name in names_of(rule.name)
+        }
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Every rule's names, a group for each rule and inside each field."""
+        return re.compile(
+            '|'.join(f'({regex_of(r.name, self._first)})' for r in self.rules)
+        )
+
+    @cached_property
+    def _by_group(self) -> Mapping[int, tuple[Rule, list[str]]]:
+        """The rule of each group of ``_pattern``, and its fields."""
+        groups, number = {}, 1
+        for rule in self.rules:
+            groups[number] = rule, fields_of(rule.name)
+            number += 1 + len(groups[number][1])
+        return groups
+
+    @cached_property
+    def _by_target(
+        self,
+    ) -> tuple[tuple[re.Pattern[str], list[str], Rule, int], ...]:
+        """Names that each chunk of each rule may fill, and their fields."""
+        return tuple(
+            (re.compile(regex_of(c.name)), fields_of(c.name), rule, index)
+            for rule in self.rules
+            for index, c in enumerate(rule.chunks)
+        )
+
+    @property
+    def _first(self) -> dict[str, int]:
+        return {'stage': self.first_stage, 'block': self.first_block}
+
+    def _renumber(
+        self, fields: Mapping[str, str], sign: int
+    ) -> dict[str, str]:
+        """Count stages and blocks as vitdense (-1) or as the file (1)."""
+        return dict(fields) | {
+            field: str(int(fields[field]) + sign * first)
+            for field, first in self._first.items()
+            if first and field in fields
+        }

@@ -15,11 +15,11 @@ BACKBONE = 'backbone.'
 
 
 @dataclass
-class Unwrapped:
-    """Tensors by name, and how they were found.
+class BackboneTensors:
+    """A backbone's tensors by name, and how a file held them.
 
     Attributes:
-        tensors: The backbone's tensors, without the prefixes.
+        tensors: The tensors, by names without prefixes.
         outside: Names of a detector's or segmentor's other tensors.
         notes: The choices made.
     """
@@ -29,7 +29,7 @@ class Unwrapped:
     notes: list[str] = field(default_factory=list)
 
 
-def unwrap(content: Any) -> Unwrapped:
+def unwrap(content: Any) -> BackboneTensors:
     """Open containers and strip prefixes until the names are a backbone's.
 
     Args:
@@ -40,7 +40,7 @@ def unwrap(content: Any) -> Unwrapped:
     """
     notes: list[str] = []
     tensors = _open(content, notes)
-    found = Unwrapped(tensors, notes=notes)
+    found = BackboneTensors(tensors, notes=notes)
     _strip_wrapper(found)
     if any(name.startswith(BACKBONE) for name in found.tensors):
         found.outside = [
@@ -90,7 +90,7 @@ def _describe(content: Any) -> str:
     return f'a {type(content).__name__}'
 
 
-def _strip_wrapper(found: Unwrapped) -> None:
+def _strip_wrapper(found: BackboneTensors) -> None:
     if any(name.startswith(WRAPPER) for name in found.tensors):
         found.tensors = {
             name.removeprefix(WRAPPER): tensor

@@ -1,0 +1,220 @@
+"""Which keys an option may name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mmengine.config import Config
+from small_runs import DETECTOR, SEGMENTER
+
+from vitdense.preflight.cli import nothing_shown
+from vitdense.preflight.config import load_config
+from vitdense.preflight.options import CommonOptions
+from vitdense.preflight.rehearsal import no_traces
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted(
+    path
+    for path in (ROOT / 'configs').glob('*/*.py')
+    if path.parent.name != '_base_'
+)
+# What one may want of any config, though none of them names it.
+PLAUSIBLE = {
+    'activation_checkpointing': ['backbone'],
+    'auto_scale_lr.enable': True,
+    'custom_hooks': [dict(type='EMAHook', momentum=0.1)],
+    'default_hooks.checkpoint.max_keep_ckpts': 1,
+    'default_hooks.checkpoint.save_best': 'auto',
+    'default_hooks.early': dict(type='EarlyStoppingHook', monitor='mAP'),
+    'default_hooks.logger.priority': 'LOW',
+    'env_cfg.dist_cfg.backend': 'gloo',
+    'env_cfg.mp_cfg.mp_start_method': 'spawn',
+    'env_cfg.resource_limit': 4096,
+    'find_unused_parameters': True,
+    'load_from': 'a.pth',
+    'log_level': 'DEBUG',
+    'model.backbone.frozen_stages': 1,
+    'model.backbone.init_cfg': dict(type='Pretrained', checkpoint='a.pth'),
+    'model.backbone.init_cfg.prefix': 'backbone.',
+    'model.backbone.with_cp': True,
+    'model_wrapper_cfg.broadcast_buffers': True,
+    'optim_wrapper.accumulative_counts': 2,
+    'optim_wrapper.clip_grad.max_norm': 1,
+    'optim_wrapper.constructor': 'DefaultOptimWrapperConstructor',
+    'optim_wrapper.optimizer.betas': (0.9, 0.99),
+    'optim_wrapper.paramwise_cfg.custom_keys.norm.decay_mult': 0.0,
+    'optim_wrapper.paramwise_cfg.norm_decay_mult': 0.0,
+    'param_scheduler.0.convert_to_iter_based': True,
+    'param_scheduler.0.end': 3,
+    'randomness.deterministic': True,
+    'randomness.seed': 1,
+    'resume': True,
+    'sync_bn': 'torch',
+    'train_cfg.val_begin': 2,
+    'train_cfg.val_interval': 2,
+    'train_dataloader.collate_fn.type': 'pseudo_collate',
+    'train_dataloader.dataset.backend_args.backend': 'petrel',
+    'train_dataloader.dataset.indices': 4,
+    'train_dataloader.dataset.metainfo.classes': ['a'],
+    'train_dataloader.dataset.pipeline.0.to_float32': True,
+    'train_dataloader.drop_last': True,
+    'train_dataloader.num_batch_per_epoch': 5,
+    'train_dataloader.pin_memory': True,
+    'train_dataloader.sampler.seed': 3,
+    'val_cfg.fp16': True,
+    'val_evaluator.prefix': 'x',
+    'visualizer.save_dir': 'x',
+    'visualizer.vis_backends': [dict(type='TensorboardVisBackend')],
+    'work_dir': 'w',
+}
+DETECTION = {
+    'model.neck.norm_cfg': dict(type='BN', requires_grad=False),
+    'train_dataloader.batch_sampler.drop_last': True,
+    'train_dataloader.dataset.filter_cfg.bbox_min_size': 3,
+    'tta_model.tta_cfg.max_per_img': 9,
+    'val_evaluator.classwise': True,
+}
+SEGMENTATION = {
+    'model.decode_head.loss_decode.class_weight': [1],
+    'model.decode_head.sampler': dict(type='OHEMPixelSampler', thresh=0.7),
+    'model.test_cfg.crop_size': (512, 512),
+    'val_evaluator.output_dir': 'x',
+}
+
+
+def load(path: Path, options: dict[str, object]) -> Config:
+    with nothing_shown(), no_traces():
+        return load_config(
+            CommonOptions(config=str(path), cfg_options=options)
+        )
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(
+            path,
+            marks=() if index % 13 == 0 else pytest.mark.slow,
+            id=path.stem,
+        )
+        for index, path in enumerate(CONFIGS)
+    ],
+)
+def test_no_plausible_option_is_refused(path: Path) -> None:
+    segments = Config.fromfile(path).default_scope == 'mmseg'
+    load(path, PLAUSIBLE | (SEGMENTATION if segments else DETECTION))
+
+
+@pytest.mark.parametrize(
+    ('key', 'nearest'),
+    [
+        ('train_cfg.max_epoch', 'train_cfg.max_epochs'),
+        ('optim_wrapper.optimiser.lr', 'optim_wrapper.optimizer.lr'),
+        ('optim_wrapper.optimizer.beta', 'optim_wrapper.optimizer.betas'),
+        (
+            'default_hooks.checkpoint.intervals',
+            'default_hooks.checkpoint.interval',
+        ),
+        ('default_hooks.checkpoints.interval', 'default_hooks.checkpoint.int'),
+        ('data_root', 'train_dataloader.dataset.data_root, val_dataloader.'),
+        ('dataset_type', 'train_dataloader.dataset.type'),
+        ('train_pipeline', 'train_dataloader.dataset.pipeline'),
+        ('backbone.arch', 'model.backbone.arch'),
+        ('model.backbone.ach', 'model.backbone.arch'),
+        ('model.test_cfg.rcnn.scoer_thr', 'model.test_cfg.rcnn.score_thr'),
+        ('optim_wrapper.clip_grad.maxnorm', 'optim_wrapper.clip_grad.max_n'),
+        ('randomness.sed', 'randomness.seed'),
+        ('loadfrom', 'load_from'),
+        ('train_dataloader.batchsize', 'train_dataloader.batch_size'),
+        (
+            'train_dataloader.dataset.filter_cfg.min_sise',
+            'train_dataloader.dataset.filter_cfg',
+        ),
+        ('param_scheduler.0.eta_mim', 'param_scheduler.0.'),
+    ],
+)
+def test_the_nearest_key(key: str, nearest: str) -> None:
+    said = f'^--cfg-options {key}: no part of .* is read: {nearest}'
+    with pytest.raises(ValueError, match=said):
+        load(DETECTOR, {key: 1})
+
+
+def test_keys_inside_of_a_value() -> None:
+    hook = dict(type='CheckpointHook', intervals=1)
+    with pytest.raises(ValueError, match="'intervals'"):
+        load(DETECTOR, {'default_hooks.mine': hook})
+
+
+def test_what_a_hook_asks_the_config_for_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's hook may read a key at the top level, under any name."""
+    (tmp_path / 'my_hooks.py').write_text(
+        "def before_run(runner): return runner.cfg.get('my_key')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / 'mine.py'
+    text = f'_base_ = {str(SEGMENTER)!r}\nmy_key = other_key = 1\n'
+    path.write_text(text + "custom_imports = dict(imports=['my_hooks'])")
+    assert load(path, {'my_key': 2}).my_key == 2
+    with pytest.raises(ValueError, match="'other_key'"):
+        load(path, {'other_key': 2})
+
+
+def places(node: object, place: str = '') -> list[str]:
+    """Every key of a config that stands in what the run reads."""
+    items = node.items() if isinstance(node, dict) else ()
+    if isinstance(node, list) and all(isinstance(x, dict) for x in node):
+        items = [(str(index), each) for index, each in enumerate(node)]
+    found = []
+    for key, value in items:
+        inner = f'{place}.{key}' if place else key
+        found += [inner, *places(value, inner)]
+    return found
+
+
+KEYS = {
+    path: [
+        place
+        for place in places(Config.fromfile(path)._cfg_dict.to_dict())
+        if place.startswith(
+            ('model', 'optim', 'train_', 'val_', 'default_hooks', 'env')
+        )
+        and not place.startswith(('train_pipeline', 'test_pipeline'))
+        and not place.rpartition('.')[2].isdigit()
+    ]
+    for path in (DETECTOR, SEGMENTER)
+}
+
+
+@st.composite
+def misspelt(draw: Callable) -> tuple[Path, str, str]:
+    """A config, one of its keys, and that key with a letter typed twice."""
+    path = draw(st.sampled_from(sorted(KEYS)))
+    key = draw(st.sampled_from(KEYS[path]))
+    parent, _, leaf = key.rpartition('.')
+    at = draw(st.integers(0, len(leaf) - 1))
+    wrong = f'{leaf[:at]}{leaf[at] * 2}{leaf[at:]}'
+    return path, key, '.'.join(filter(None, (parent, wrong)))
+
+
+def check_misspelt(drawn: tuple[Path, str, str]) -> None:
+    path, key, wrong = drawn
+    with pytest.raises(ValueError, match=f'is read: {key}$'):
+        load(path, {wrong: 1})
+
+
+few = settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+test_misspelt_keys = few(given(misspelt())(check_misspelt))
+test_many_misspelt_keys = pytest.mark.slow(
+    settings(few, max_examples=300, derandomize=False)(
+        given(misspelt())(check_misspelt)
+    )
+)

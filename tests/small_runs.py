@@ -1,0 +1,48 @@
+"""A small data set, made once, and the quick starts told to use it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitdense.datasets import shapes
+
+QUICKSTART = Path(__file__).resolve().parents[1] / 'configs/quickstart'
+DETECTOR = QUICKSTART / 'mask-rcnn_pvt-v2-b0_fpn_shapes.py'
+SEGMENTER = QUICKSTART / 'semantic-fpn_pvt-v2-b0_1xb8-600_shapes-128x128.py'
+SPLITS = ('train', 'val', 'test')
+
+
+@pytest.fixture(scope='session')
+def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The shapes data set, of four pictures to train on and two to score."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = {'train2017': 4, 'val2017': 2}
+        patch.setitem(shapes.SPEC, 'images', few)
+        root = tmp_path_factory.mktemp('data') / 'shapes'
+        shapes.ensure_shapes(root)
+        yield root
+
+
+def where(
+    root: object, config: Path = DETECTOR, splits: tuple[str, ...] = SPLITS
+) -> dict[str, Any]:
+    """Settings that put the data of some splits to ``root``, in batches of
+    two read by this process."""
+    places = {
+        'dataset.data_root': str(root),
+        'num_workers': 0,
+        'persistent_workers': False,
+        'batch_size': 2,
+    }
+    settings: dict[str, Any] = {
+        f'{split}_dataloader.{key}': value
+        for split in splits
+        for key, value in places.items()
+    }
+    if config != SEGMENTER:
+        annotations = f'{root}/coco/annotations/instances_val2017.json'
+        for split in splits[1:]:
+            settings[f'{split}_evaluator.ann_file'] = annotations
+    return settings

@@ -1,0 +1,164 @@
+"""mmengine's Runner for what preflight has built and read already.
+
+On the screen it leaves what a reader needs: warnings, errors and, from the
+first step on, progress. Everything is in the log file.
+"""
+
+import copy
+import inspect
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from torch import nn
+
+
+def runner_settings(cfg: Config) -> dict[str, Any]:
+    """What mmengine's Runner takes from a config, copied."""
+    taken = inspect.signature(Runner.__init__).parameters.keys() - {'cfg'}
+    return copy.deepcopy({name: cfg[name] for name in taken if name in cfg})
+
+
+class PreparedRunner(Runner):
+    """Runs a model whose weights are set, and reads no checkpoint twice.
+
+    Args:
+        checkpoints: What is read already, by the path it was read from.
+        show_settings: Whether environment and config are shown on the screen
+            too, not in the log file alone.
+        hidden: Names at the config's top level that nothing reads: the log
+            leaves them out, because they may tell of weights, folders and
+            rates that are not those of the run.
+        settings: The arguments of mmengine's Runner; parts may be built.
+    """
+
+    cfg: Config
+    _train_dataloader: Any
+
+    def __init__(
+        self,
+        *,
+        checkpoints: dict[str, Any],
+        show_settings: bool,
+        hidden: Iterable[str],
+        **settings: Any,
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._show_settings = show_settings
+        self._hidden = set(hidden)
+        self._model_is_built = isinstance(settings['model'], nn.Module)
+        super().__init__(**settings)
+        self.register_hook(ShowProgressHook())
+
+    def build_logger(
+        self,
+        log_level: int | str = 'INFO',
+        log_file: str | None = None,
+        **settings: Any,
+    ) -> MMLogger:
+        """Build the logger, with dumps kept off the screen."""
+        logger = super().build_logger(log_level, log_file, **settings)
+        if not self._show_settings:
+            for handler in screen_handlers(logger):
+                handler.addFilter(is_for_the_screen)
+        return logger
+
+    def log_unseen(self, record: logging.LogRecord) -> None:
+        """Log what was said before the run to the file, not to the screen."""
+        for handler in self.logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
+
+    def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
+        whole = self.cfg
+        self.cfg = copy.deepcopy(whole)
+        for name in self._hidden:
+            self.cfg.pop(name, None)
+        super()._log_env(env_cfg)
+        self.cfg = whole
+
+    def _init_model_weights(self) -> None:
+        if not self._model_is_built:
+            super()._init_model_weights()
+
+    def scale_lr(
+        self,
+        optim_wrapper: OptimWrapper,
+        auto_scale_lr: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Scale by the batch size that the config states.
+
+        A loader that is built does not know it where a batch sampler does.
+        """
+        loader = self._train_dataloader
+        self._train_dataloader = self.cfg.train_dataloader
+        super().scale_lr(optim_wrapper, auto_scale_lr)
+        self._train_dataloader = loader
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = 'cpu',
+        strict: bool = False,
+        revise_keys: Iterable[tuple[str, str]] = ((r'^module\.', ''),),
+    ) -> Any:
+        """Load a checkpoint as mmengine does, from memory if it is there."""
+        content = self._checkpoints.pop(filename, None)
+        if content is None:
+            return super().load_checkpoint(
+                filename, map_location, strict, list(revise_keys)
+            )
+        self.call_hook('after_load_checkpoint', checkpoint=content)
+        wrapped = is_model_wrapper(self.model)
+        _load_checkpoint_to_model(
+            self.model.module if wrapped else self.model,
+            content,
+            strict,
+            revise_keys=list(revise_keys),
+        )
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return content
+
+
+class ShowProgressHook(Hook):
+    """Shows all on the screen from the first step on."""
+
+    priority = 'VERY_LOW'
+
+    def _show(self, runner: Runner) -> None:
+        for handler in screen_handlers(runner.logger):
+            handler.removeFilter(is_for_the_screen)
+
+    before_train_epoch = before_val_epoch = before_test_epoch = _show
+
+
+def screen_handlers(logger: logging.Logger) -> list[logging.Handler]:
+    """What writes to the screen: streams that are no files."""
+    return [
+        each
+        for each in logger.handlers
+        if isinstance(each, logging.StreamHandler)
+        and not isinstance(each, logging.FileHandler)
+    ]
+
+
+def is_for_the_screen(record: logging.LogRecord) -> bool:
+    """Whether it is a warning or an error, of today rather than of later."""
+    serious = record.levelno >= logging.WARNING
+    return serious and 'deprecated' not in record.getMessage()
+
+
+def ignore_deprecations() -> None:
+    """Say nothing of what the libraries will change some day."""
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings('ignore', category=category)
+    warnings.filterwarnings('ignore', message='.*deprecated')

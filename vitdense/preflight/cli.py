@@ -1,0 +1,140 @@
+"""What the command lines share: options, and the place where errors end."""
+
+import argparse
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+
+from mmengine.config import DictAction
+
+# What mmengine, mmdet and mmseg raise while a config is read and built.
+BAD_INPUT = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+LIBRARY_HINT = (
+    '; OpenCV needs system libraries, on Debian and Ubuntu: '
+    'apt-get install libgl1 libglib2.0-0'
+)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program with one line on stderr where the input is bad.
+
+    Meant around the checks that precede the work. An error inside the work
+    itself keeps its traceback.
+    """
+    try:
+        yield
+    except BAD_INPUT as error:
+        print(f'error: {describe(error)}', file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@contextmanager
+def nothing_shown() -> Iterator[None]:
+    """Leave out what libraries print and warn of while they are imported and
+    built: optional packages, the reading of files, coming changes."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter('ignore')
+        yield
+
+
+def describe(error: BaseException) -> str:
+    """The error in one line; LookupErrors without their quotes."""
+    text = str(error)
+    if isinstance(error, LookupError) and error.args:
+        text = str(error.args[0])
+    line = ' '.join(text.split()) or type(error).__name__
+    if isinstance(error, ImportError) and '.so' in line:
+        line += LIBRARY_HINT
+    return line
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Begin the messages of errors raised inside with a config's place.
+
+    What is raised inside may be a slip in a user's own class: of errors that
+    name no setting, the message says where in the code they come from.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = describe(error)
+        if not isinstance(error, OSError | RuntimeError | ValueError):
+            *_, last = traceback.extract_tb(error.__traceback__)
+            text += (
+                f' ({type(error).__name__} at {last.filename}:{last.lineno})'
+            )
+        if text.startswith(place.partition('.')[0]):
+            raise
+        raise ValueError(f'{place}: {text}') from error
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line too."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print ``error: ...`` and exit with 2."""
+        print(f'error: {message}', file=sys.stderr)
+        raise SystemExit(2)
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share with mmdet's tools."""
+    parser.add_argument(
+        '--work-dir',
+        help='where logs, checkpoints and scores are written; '
+        'work_dirs/<name of the config> if neither this nor the config says',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config, for example '
+        'optim_wrapper.optimizer.lr=1e-4 model.backbone.init_cfg=None',
+    )
+    parser.add_argument(
+        '--trust-pickle',
+        action='store_true',
+        help='run the code that checkpoints hold; only for your own files',
+    )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='run the backbone through torch.compile, for all image sizes',
+    )
+    parser.add_argument(
+        '--show-settings',
+        action='store_true',
+        help='show environment and config on the screen, not in the log alone',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started several processes, if any',
+    )
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help='given by torch.distributed.launch',
+    )

@@ -1,0 +1,223 @@
+"""What options make of a config file."""
+
+import copy
+import os.path
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmengine.runner import find_latest_checkpoint
+
+from vitdense.preflight.keys import check_keys
+from vitdense.preflight.options import CommonOptions
+
+# The visualization hook of each library that a config may be written for.
+VISUALIZATION_HOOKS = {
+    'mmdet': 'DetVisualizationHook',
+    'mmseg': 'SegVisualizationHook',
+}
+
+
+def load_config(options: CommonOptions) -> Config:
+    """Read a config and what the options change in it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is written for neither mmdet nor mmseg, or an
+            option names a key that nothing reads.
+    """
+    path = options.config
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no config at {path!r}')
+    before = Config.fromfile(path)
+    cfg = copy.deepcopy(before)
+    _make_room(cfg, options.cfg_options)
+    cfg.merge_from_dict(dict(options.cfg_options))
+    scope = cfg.get('default_scope')
+    if scope not in VISUALIZATION_HOOKS:
+        raise ValueError(
+            f'{path}: default_scope={scope!r} tells no task; choose from '
+            f'{sorted(VISUALIZATION_HOOKS)}'
+        )
+    init_default_scope(scope)
+    check_keys(before, cfg, options.cfg_options)
+    cfg.launcher = options.launcher
+    if options.work_dir is not None:
+        cfg.work_dir = options.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
+    if options.compile:
+        hook = ConfigDict(type='vitdense.CompileBackboneHook')
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    return cfg
+
+
+def _make_room(cfg: Config, cfg_options: Mapping[str, Any]) -> None:
+    """Replace a None by a mapping where an option goes inside of it."""
+    for key, value in cfg_options.items():
+        node: Any = cfg._cfg_dict
+        parts = key.split('.')
+        for part in parts if isinstance(value, Mapping) else parts[:-1]:
+            if isinstance(node, dict) and node.get(part, 0) is None:
+                node[part] = ConfigDict()
+            index = part.isdigit() and isinstance(node, list | tuple)
+            node = node[int(part)] if index else node.get(part)
+            if not isinstance(node, dict | list | tuple):
+                break
+
+
+def type_name(kind: Any) -> str:
+    """The name of a ``type``, which may be a class too."""
+    return kind if isinstance(kind, str) else str(kind.__name__)
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Resume from a path, or with ``'auto'`` from the latest checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is nothing to resume from.
+    """
+    if resume is None:
+        return
+    if resume == 'auto':
+        found = None
+        if Path(cfg.work_dir, 'last_checkpoint').is_file():
+            found = find_latest_checkpoint(cfg.work_dir)
+        if found is None:
+            raise FileNotFoundError(
+                f'--resume: no checkpoint in work_dir {cfg.work_dir!r}; '
+                'name one with --resume PATH, or leave --resume out'
+            )
+        resume = found
+    if not Path(resume).is_file():
+        raise FileNotFoundError(f'--resume: no checkpoint at {resume!r}')
+    cfg.resume = True
+    cfg.load_from = resume
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the batch size that training really has.
+
+    Raises:
+        ValueError: If the config does not say which batch size it is for.
+    """
+    settings = cfg.get('auto_scale_lr') or {}
+    if 'base_batch_size' not in settings:
+        raise ValueError(
+            '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size'
+        )
+    settings['enable'] = True
+
+
+def set_visualization(
+    cfg: Config, show: bool, show_dir: str | None, wait_time: float
+) -> None:
+    """Draw predictions: in a window, or to files under ``show_dir``."""
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    kind = VISUALIZATION_HOOKS[cfg.default_scope]
+    hook = hooks.setdefault('visualization', ConfigDict(type=kind))
+    hook.draw = True
+    if show:
+        hook.show = True
+        hook.wait_time = wait_time
+    if show_dir is not None and cfg.default_scope == 'mmdet':
+        hook.test_out_dir = show_dir
+    elif show_dir is not None:
+        cfg.visualizer.save_dir = show_dir
+
+
+def set_out(cfg: Config, out: str) -> None:
+    """Keep predictions: mmdet's in a pickle, mmseg's as label PNGs.
+
+    Raises:
+        ValueError: If ``out`` is not the name of such a file or folder.
+    """
+    if cfg.default_scope == 'mmdet':
+        if not out.endswith(('.pkl', '.pickle')):
+            raise ValueError(
+                f'--out {out!r}: for detection, name a file that ends in one '
+                "of ['.pickle', '.pkl']"
+            )
+        dump = ConfigDict(type='DumpDetResults', out_file_path=out)
+        cfg.test_evaluator = [*evaluators(cfg, 'test'), dump]
+        return
+    if Path(out).is_file():
+        raise ValueError(
+            f'--out {out!r}: for segmentation, name a folder; this is a file'
+        )
+    for evaluator in evaluators(cfg, 'test'):
+        evaluator.output_dir = out
+
+
+def set_tta(cfg: Config) -> None:
+    """Test each image several times, as ``tta_model`` and its pipeline say.
+
+    Raises:
+        ValueError: If the config has none, or its metric needs masks, which
+            mmdet does not merge.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise ValueError(
+            f'--tta: the config has no {" and no ".join(missing)}'
+        )
+    metrics = [
+        evaluator.get('metric') for evaluator in evaluators(cfg, 'test')
+    ]
+    if type_name(cfg.tta_model.type) == 'DetTTAModel' and 'segm' in str(
+        metrics
+    ):
+        raise ValueError(
+            "--tta: mmdet's DetTTAModel merges boxes, not masks, and "
+            f"test_evaluator.metric is {metrics}; choose 'bbox'"
+        )
+    for dataset in leaf_datasets(cfg, 'test').values():
+        dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+
+
+def evaluators(cfg: Config, split: str) -> list[ConfigDict]:
+    """The evaluators of a split, however the config writes them."""
+    found = cfg.get(f'{split}_evaluator') or []
+    return [found] if isinstance(found, dict) else list(found)
+
+
+def leaf_datasets(cfg: Config, split: str) -> dict[str, ConfigDict]:
+    """Where in the config a split's data sets are, inside any wrappers."""
+    loader = cfg.get(f'{split}_dataloader') or {}
+    found: dict[str, ConfigDict] = {}
+
+    def walk(node: ConfigDict, place: str) -> None:
+        inner = node.get('datasets') or node.get('dataset')
+        if inner is None:
+            found[place] = node
+        elif isinstance(inner, dict):
+            walk(inner, f'{place}.dataset')
+        else:
+            for index, each in enumerate(inner):
+                walk(each, f'{place}.datasets.{index}')
+
+    if 'dataset' in loader:
+        walk(loader['dataset'], f'{split}_dataloader.dataset')
+    return found
+
+
+def check_numbers(cfg: Config, splits: Sequence[str]) -> None:
+    """See that there is something to do, for which mmengine does not ask.
+
+    Raises:
+        ValueError: If a batch, a run or an interval has no length.
+    """
+    counts = {
+        f'train_cfg.{key}': (cfg.get('train_cfg') or {}).get(key)
+        for key in ('max_epochs', 'max_iters', 'val_interval')
+        if 'train' in splits
+    }
+    for split in splits:
+        key = f'{split}_dataloader'
+        counts[f'{key}.batch_size'] = (cfg.get(key) or {}).get('batch_size')
+    for place, count in counts.items():
+        if count is not None and not (isinstance(count, int) and count > 0):
+            raise ValueError(f'{place}={count!r} is not a positive integer')

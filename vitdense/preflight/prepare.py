@@ -1,0 +1,195 @@
+"""Everything that is settled before training or testing writes anything."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from vitdense.checkpoint import set_pickle_trust
+from vitdense.engine.runner import (
+    PreparedRunner,
+    ignore_deprecations,
+    runner_settings,
+)
+from vitdense.preflight.amp import set_amp
+from vitdense.preflight.cli import nothing_shown
+from vitdense.preflight.config import (
+    check_numbers,
+    load_config,
+    set_auto_scale_lr,
+    set_out,
+    set_resume,
+    set_tta,
+    set_visualization,
+)
+from vitdense.preflight.data import (
+    check_files,
+    check_folders,
+    open_sources,
+)
+from vitdense.preflight.keys import unread
+from vitdense.preflight.model import (
+    check_exists,
+    check_num_classes,
+    check_parts,
+    check_training_state,
+    pretrained_file,
+    read_checkpoint,
+)
+from vitdense.preflight.options import (
+    CommonOptions,
+    TestOptions,
+    TrainOptions,
+)
+from vitdense.preflight.rehearsal import Rehearsal, no_traces
+from vitdense.preflight.summary import describe_run
+
+
+@dataclass
+class Prepared:
+    """A run that can begin: nothing of it is written yet.
+
+    Attributes:
+        cfg: The config, with all options applied.
+        options: What was asked.
+        parts: What the Runner is given in place of settings.
+        checkpoints: What was read, by the path it was read from.
+        summary: What is run on what, for people.
+        records: What was logged so far.
+    """
+
+    cfg: Config
+    options: CommonOptions
+    parts: dict[str, Any] = field(default_factory=dict)
+    checkpoints: dict[str, Any] = field(default_factory=dict)
+    summary: str = ''
+    records: Sequence[Any] = ()
+
+    def build_runner(self) -> Runner:
+        """Build mmengine's Runner; this makes the work folder."""
+        ignore_deprecations()
+        if 'runner_type' in self.cfg:
+            runner: Runner = RUNNERS.build(self.cfg)
+            return runner
+        runner = PreparedRunner(
+            checkpoints=self.checkpoints,
+            show_settings=self.options.show_settings,
+            hidden=unread(self.cfg),
+            **{**runner_settings(self.cfg), **self.parts},
+            cfg=self.cfg,
+        )
+        for record in self.records:
+            runner.log_unseen(record)
+        runner.logger.info(self.summary)
+        if runner.rank == 0:
+            print(f'{self.summary}\n  log        {runner.logger.log_file}')
+        return runner
+
+
+def prepare_training(options: TrainOptions) -> Prepared:
+    """Apply the options of training to a config, and check all of it.
+
+    Raises:
+        ValueError, TypeError, LookupError, OSError: If anything cannot be
+            used, naming it.
+    """
+    with _nothing_left(options):
+        cfg = load_config(options)
+        set_amp(cfg, options.amp)
+        if options.auto_scale_lr:
+            set_auto_scale_lr(cfg)
+        set_resume(cfg, options.resume)
+        start = cfg.get('load_from')
+        if start is None and cfg.get('resume'):
+            start = find_latest_checkpoint(cfg.work_dir)
+        splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
+        return _check(cfg, options, splits, start)
+
+
+def prepare_testing(options: TestOptions) -> Prepared:
+    """Apply the options of testing to a config, and check all of it.
+
+    Raises:
+        ValueError, TypeError, LookupError, OSError: If anything cannot be
+            used, naming it.
+    """
+    with _nothing_left(options):
+        cfg = load_config(options)
+        cfg.load_from = options.checkpoint
+        if options.show or options.show_dir is not None:
+            set_visualization(
+                cfg, options.show, options.show_dir, options.wait_time
+            )
+        if options.out is not None:
+            set_out(cfg, options.out)
+        if options.tta:
+            set_tta(cfg)
+        return _check(cfg, options, ['test'], options.checkpoint)
+
+
+@contextmanager
+def _nothing_left(options: CommonOptions) -> Iterator[None]:
+    """Read checkpoints as asked; show nothing and leave nothing behind."""
+    set_pickle_trust(options.trust_pickle)
+    with nothing_shown(), no_traces():
+        yield
+
+
+def _check(
+    cfg: Config,
+    options: CommonOptions,
+    splits: Sequence[str],
+    start: str | None,
+) -> Prepared:
+    """Check all of a config: what takes no time first.
+
+    Args:
+        cfg: The config, with all options applied.
+        options: What was asked.
+        splits: What is run: some of 'train', 'val', 'test'.
+        start: The checkpoint to begin from, if any.
+    """
+    check_numbers(cfg, splits)
+    for source in filter(None, [start, pretrained_file(cfg)]):
+        check_exists(source)
+    sources = open_sources(cfg, splits)
+    check_folders(sources)
+    for each in sources:
+        check_num_classes(cfg.model, each.classes, each.place)
+    rehearsal = Rehearsal(cfg)
+    check_parts(rehearsal.model, cfg.model)
+    check_files(cfg, splits, sources)
+    prepared = Prepared(cfg, options, {'model': rehearsal.model})
+    if 'train' in splits:
+        rehearsal.set_weights()
+    if start is not None:
+        content = read_checkpoint(rehearsal.model, start)
+        if 'train' in splits and cfg.get('resume'):
+            check_training_state(start, content)
+        prepared.checkpoints[start] = content
+    _rehearse(rehearsal, prepared, splits)
+    return prepared
+
+
+def _rehearse(
+    rehearsal: Rehearsal, prepared: Prepared, splits: Sequence[str]
+) -> None:
+    """Build what the run will build, and pass a batch of each split."""
+    parts, cfg = prepared.parts, prepared.cfg
+    for split in splits:
+        parts[f'{split}_dataloader'] = rehearsal.build_loader(split)
+    if 'train' in splits:
+        rehearsal.build_training()
+    for split in splits:
+        rehearsal.try_step(split)
+    for split in set(splits) - {'train'}:
+        parts[f'{split}_evaluator'] = rehearsal.build_evaluation(split)
+    # samplers have the seed by now; a resumed run takes its checkpoint's
+    if not cfg.get('resume'):
+        parts['randomness'] = rehearsal.drawn_randomness
+    prepared.summary = describe_run(rehearsal, cfg, splits)
+    prepared.records = rehearsal.records
