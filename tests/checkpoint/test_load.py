@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vitdense.checkpoint import CheckpointError, load_backbone
+from vitdense.checkpoint.matching.recognise import best_match
 from vitdense.checkpoint.matching.rules import Layout, NameMatch
 
 TINY = {
@@ -212,6 +213,27 @@ def test_misfit_leaves_the_model(
     assert str(error.value).count('\n') == 1
     assert str(error.value).startswith(f'{path} does not fit the model')
     assert_untouched(model, before)
+
+
+def test_names_that_another_family_has_more_of_are_told(
+    tmp_path: Path,
+) -> None:
+    """vitdense's own names are alike; PVT has more that T2T-ViT has not."""
+    path = tmp_path / 'pvt.pth'
+    torch.save(build('pvt', arch='v2-b0').state_dict(), path)
+    model = build('t2t', arch='pyramid-t')
+    told = (
+        r'does not fit .*\(it may hold weights of another family: of its 176 '
+        r'names, vitdense T2T pyramid has 160 and vitdense PVTv2 176\):\n'
+    )
+    with pytest.raises(CheckpointError, match=told) as error:
+        load_backbone(model, str(path))
+    assert 'unexpected: stages.0.blocks.0.mlp.dwconv.bias' in str(error.value)
+
+
+def test_family_without_layouts_is_no_crash() -> None:
+    layout = best_match({'weight'}, ()).layout
+    assert layout.title == 'none'
 
 
 def test_init_cfg_loads_and_refuses(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Which layout a file has, and what each of its names means there."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..errors import CheckpointError
 from .rules import Layout, NameMatch
+
+NO_LAYOUT = Layout('none', ())
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def best_match(
         names: Names of the file's tensors.
         layouts: Those to try; of equals the first is taken.
     """
-    tried = []
+    tried = [MatchedNames(NO_LAYOUT, dict.fromkeys(names))]
     for layout in layouts:
         tried.append(MatchedNames.look_up(layout, names))
         if len(tried[-1].known) == len(names):
@@ -73,8 +75,7 @@ def refuse_unknown(
     if 2 * known > len(names):
         return
     own = ', '.join(layout.title for layout in layouts)
-    others = (MatchedNames.look_up(layout, names) for layout in foreign)
-    other = max(others, key=lambda each: len(each.known), default=best)
+    other = best_match(names, foreign)
     if 2 * len(other.known) > len(names):
         raise CheckpointError(
             f'it holds weights of another family: {len(other.known)} of '
@@ -86,3 +87,23 @@ def refuse_unknown(
         f'{known} of {len(names)}; the first are '
         f'{", ".join(sorted(names)[:3])}); the layouts are {own}'
     )
+
+
+def hint_foreign(
+    best: MatchedNames, foreign: Iterable[Layout]
+) -> Iterator[str]:
+    """Tell of a layout of another family that knows more of the names.
+
+    Args:
+        best: The names of a file that does not fit, by its layout.
+        foreign: Layouts of the other families.
+    """
+    if len(best.known) < len(best.matches):
+        other = best_match(best.matches, foreign)
+        if len(other.known) > len(best.known):
+            yield (
+                'it may hold weights of another family: of its '
+                f'{len(best.matches)} names, {best.layout.title} has '
+                f'{len(best.known)} and {other.layout.title} '
+                f'{len(other.known)}'
+            )
