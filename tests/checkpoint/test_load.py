@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vitdense.checkpoint import CheckpointError, load_backbone
+from vitdense.checkpoint.matching.recognise import best_match
 from vitdense.checkpoint.matching.rules import Layout, NameMatch
 
 TINY = {
@@ -212,6 +213,23 @@ def test_misfit_leaves_the_model(
     assert str(error.value).count('\n') == 1
     assert str(error.value).startswith(f'{path} does not fit the model')
     assert_untouched(model, before)
+
+
+def test_names_that_another_family_has_more_of_are_told(
+    tmp_path: Path,
+) -> None:
+    """vitdense's own names are alike; PVT has more that T2T-ViT has not."""
+    path = tmp_path / 'pvt.pth'
+    torch.save(build('pvt', arch='v2-b0').state_dict(), path)
+    model = build('t2t', arch='pyramid-t')
+    told = 'another family: 176 of 176 names are those of vitdense PVTv2'
+    with pytest.raises(CheckpointError, match=told):
+        load_backbone(model, str(path))
+
+
+def test_family_without_layouts_is_no_crash() -> None:
+    layout = best_match({'weight'}, ()).layout
+    assert layout.title == 'none'
 
 
 def test_init_cfg_loads_and_refuses(tmp_path: Path) -> None:
