@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden import official_shapes
+from golden import official_shapes, official_state_dict
 from official import BACKBONES, OFFICIAL, blank, build, model_shapes
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
