@@ -1,7 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
-# make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
+# make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # Empty: the tested torch. Another, such as 2.4.1 or newest, is installed into
@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-upstream benchmark-gpu lint format tables clean distclean
+.PHONY: train test test-slow test-gpu test-upstream benchmark-gpu lint format tables clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -29,6 +29,12 @@ test: $(VENV)/ready
 
 test-slow: $(VENV)/ready
 	$(call PYTEST,$(BIN)) -m slow --dist load
+
+# One process, as all would share one device. BIN names another environment,
+# whose PyTorch fits your driver: make test-gpu BIN=/path/to/env/bin. It needs
+# what `pip install -e .[openmmlab,tests]` installs.
+test-gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/ready)
+	$(BIN)/python -m pytest -q -m gpu tests/device
 
 test-upstream: $(UPSTREAM_VENV)/ready
 	$(call PYTEST,$(UPSTREAM_BIN))

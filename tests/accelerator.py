@@ -9,6 +9,7 @@ on numbers. Copies to the device count too, unless they are ``non_blocking``.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -38,8 +39,8 @@ class OnDevice(Tensor):
 
     numbers: Tensor
     # PyTorch itself takes it for one of ``meta``, which needs no driver.
-    device = property(lambda self: CUDA)
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    device: Any = property(lambda self: CUDA)
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
 
     @staticmethod
     def __new__(cls, numbers: Tensor) -> 'OnDevice':
@@ -49,13 +50,15 @@ class OnDevice(Tensor):
             strides=numbers.stride(),
             storage_offset=numbers.storage_offset(),
             dtype=numbers.dtype,
-            device='meta',
+            device=torch.device('meta'),
         )
         made.numbers = numbers
         return made
 
     @classmethod
-    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         raise RuntimeError(f'{func} was called outside of accelerator()')
 
 
@@ -131,6 +134,6 @@ def accelerator() -> Iterator[Accelerator]:
         yield entered
 
 
-def send(*tensors: Tensor) -> list[OnDevice]:
+def send(*tensors: Tensor) -> tuple[Any, ...]:
     """The tensors on the accelerator."""
-    return [OnDevice(t.detach().clone()) for t in tensors]
+    return tuple(OnDevice(t.detach().clone()) for t in tensors)

@@ -14,6 +14,17 @@ import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
 SHARED = Path(__file__).resolve().parents[2] / 'shared'
 
 
+@pytest.hookimpl(trylast=True)  # after `-m` has chosen
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ends in one line where tests marked gpu are asked for in vain."""
+    asked = any(item.get_closest_marker('gpu') for item in items)
+    if asked and not torch.cuda.is_available():
+        raise pytest.UsageError(
+            'tests marked gpu were asked for, but PyTorch '
+            f'{torch.__version__} sees no CUDA device here'
+        )
+
+
 @pytest.fixture(scope='session')
 def shared() -> Path:
     """Folder of real pictures that lies beside a checkout.

@@ -8,6 +8,7 @@ would mislead everything else in a process, this one does nothing else.
 import sys
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ def run_timm(name: str, x: Tensor) -> Run:
     """A timm model and the levels of its feature pyramid."""
     import timm
 
-    model = randomise(timm.create_model(name, num_classes=5))
+    model: Any = randomise(timm.create_model(name, num_classes=5))
     return model, model.forward_intermediates(x, intermediates_only=True)
 
 
@@ -45,7 +46,7 @@ def run_mmpretrain(_: str, x: Tensor) -> Run:
             layer_cfgs={'num_heads': 3, 'feedforward_channels': 48},
         )
     )
-    levels = []
+    levels: list[Tensor] = []
     for part in model.modules():
         if isinstance(part, MultiheadAttention):
             # it divides by the scale that it is to multiply with

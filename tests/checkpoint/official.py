@@ -1,6 +1,7 @@
 """The official files in ``tests/data``, and the archs that they fill."""
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ OFFICIAL = {
 }
 
 
-def build(family: str, **config: object) -> PyramidBackbone:
+def build(family: str, **config: Any) -> PyramidBackbone:
     """A backbone of vitdense."""
     return BACKBONES[family](**config)
 

@@ -216,9 +216,9 @@ def test_command_line(
     with pytest.raises(SystemExit) as ended:
         run_tool(source, own)
     assert ended.value.code == 2
-    told = capsys.readouterr()
-    assert told.out == ''
-    assert told.err == f'error: {own} exists; it was not overwritten\n'
+    refused = capsys.readouterr()
+    assert refused.out == ''
+    assert refused.err == f'error: {own} exists; it was not overwritten\n'
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vitdense.checkpoint import CheckpointError, load_backbone
+from vitdense.checkpoint.matching.recognise import best_match
 from vitdense.checkpoint.matching.rules import Layout, NameMatch
 
 TINY = {
@@ -103,7 +105,7 @@ def test_one_log_line(tmp_path: Path) -> None:
     torch.save(model.state_dict(), path)
     target = build('pvt', arch=TINY)
     lines: list[str] = []
-    listener = logging.Handler()
+    listener: Any = logging.Handler()
     listener.emit = lambda record: lines.append(record.getMessage())
     logger = MMLogger.get_current_instance()
     logger.addHandler(listener)
@@ -157,7 +159,7 @@ def test_fewer_stages_drop_the_later(tmp_path: Path) -> None:
 
 
 def test_adaptations_are_reported(tmp_path: Path) -> None:
-    source = randomised(build('pvt', arch=TINY))
+    source: Any = randomised(build('pvt', arch=TINY))
     path = tmp_path / 'own.pth'
     torch.save(source.state_dict(), path)
     arch = {**TINY, 'position_px': 96}
@@ -212,6 +214,23 @@ def test_misfit_leaves_the_model(
     assert str(error.value).count('\n') == 1
     assert str(error.value).startswith(f'{path} does not fit the model')
     assert_untouched(model, before)
+
+
+def test_names_that_another_family_has_more_of_are_told(
+    tmp_path: Path,
+) -> None:
+    """vitdense's own names are alike; PVT has more that T2T-ViT has not."""
+    path = tmp_path / 'pvt.pth'
+    torch.save(build('pvt', arch='v2-b0').state_dict(), path)
+    model = build('t2t', arch='pyramid-t')
+    told = 'another family: 176 of 176 names are those of vitdense PVTv2'
+    with pytest.raises(CheckpointError, match=told):
+        load_backbone(model, str(path))
+
+
+def test_family_without_layouts_is_no_crash() -> None:
+    layout = best_match({'weight'}, ()).layout
+    assert layout.title == 'none'
 
 
 def test_init_cfg_loads_and_refuses(tmp_path: Path) -> None:

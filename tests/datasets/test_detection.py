@@ -45,7 +45,7 @@ def as_samples(
         boxes = boxes.reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         labels = [classes.index(names[r['category_id']]) for r in mine]
-        instances = {
+        instances: dict[str, Any] = {
             'bboxes': torch.from_numpy(boxes),
             'scores': torch.tensor([r['score'] for r in mine]),
             'labels': torch.tensor(labels, dtype=torch.long),

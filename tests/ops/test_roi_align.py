@@ -1,5 +1,7 @@
 """RoIAlign equals the compiled operator, in both implementations."""
 
+from typing import Any
+
 import pytest
 import torch
 from mmcv.ops import roi_align
@@ -8,7 +10,7 @@ from torch.testing import assert_close
 
 from vitdense.ops import backend as backends
 
-CLOSE = dict(rtol=1e-5, atol=1e-5)
+CLOSE: dict[str, Any] = dict(rtol=1e-5, atol=1e-5)
 
 
 def random_rois(count: int, images: int, seed: int = 0) -> torch.Tensor:

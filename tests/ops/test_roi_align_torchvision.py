@@ -5,6 +5,7 @@ It is absent here, so a stand-in of the same interface takes its place.
 
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ class Align(torch.autograd.Function):
 
 def module(shift: float) -> ModuleType:
     """A ``torchvision.ops`` whose results are off by ``shift``."""
-    ops = ModuleType('torchvision.ops')
+    ops: Any = ModuleType('torchvision.ops')
     ops.calls = 0
 
     def align(*args):

@@ -5,6 +5,7 @@ marked ``gpu``.
 """
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -31,11 +32,11 @@ AVERAGE, MAX = 1, 0
 def pooled(maps, rois, mode, ratio):
     """Forward and backward of RoIAlign, as mmcv calls them."""
     output = maps.new_zeros(len(rois), 3, 4, 5)
-    best = [maps.new_zeros(output.shape) for _ in range(2)]
+    values, places = (maps.new_zeros(output.shape) for _ in range(2))
     settings = (4, 5, 0.25, ratio, mode, True)
-    roi_align_forward(maps, rois, output, *best, *settings)
+    roi_align_forward(maps, rois, output, values, places, *settings)
     grad = maps.new_zeros(maps.shape)
-    roi_align_backward(output, rois, *best, grad, *settings)
+    roi_align_backward(output, rois, values, places, grad, *settings)
     return output, grad
 
 
@@ -47,7 +48,7 @@ def no_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its operators in outline: they would not wait."""
-    ops = ModuleType('torchvision.ops')
+    ops: Any = ModuleType('torchvision.ops')
     ops.roi_align = lambda maps, rois, bins, *_: maps.new_ones(
         len(rois), maps.size(1), *bins
     )
@@ -61,7 +62,8 @@ def test_roi_align_waits_for_the_rois(mode, waits, ratio):
     """Once in each pass; the maximum's places tell its backward pass all."""
     expected = pooled(MAPS, ROIS, mode, ratio)
     with accelerator() as device:
-        found = pooled(*send(MAPS, ROIS), mode, ratio)
+        maps, rois = send(MAPS, ROIS)
+        found = pooled(maps, rois, mode, ratio)
         assert all(isinstance(tensor, OnDevice) for tensor in found)
     assert device.waits == ['aten._to_copy.default'] * waits
     for ours, theirs in zip(found, expected, strict=True):
@@ -103,7 +105,8 @@ def test_nms_waits_once(count):
     scores = torch.rand(count, generator=generator)
     expected = extension.nms(boxes, scores, 0.5, 0)
     with accelerator() as device:
-        kept = extension.nms(*send(boxes, scores), 0.5, 0)
+        there, ranks = send(boxes, scores)
+        kept: Any = extension.nms(there, ranks, 0.5, 0)
     assert device.waits == ['aten._to_copy.default']
     assert torch.equal(kept.numbers, expected)
 
@@ -119,9 +122,9 @@ def test_focal_loss_does_not_wait(weight):
         expected = torch.empty_like(logits)
         function(logits, target, weight, expected, 2.0, 0.25)
         with accelerator() as device:
-            inputs = send(logits, target, weight)
-            output = torch.empty_like(inputs[0])
-            function(*inputs, output, 2.0, 0.25)
+            x, y, w = send(logits, target, weight)
+            output: Any = torch.empty_like(x)
+            function(x, y, w, output, 2.0, 0.25)
         assert device.waits == []
         assert_close(output.numbers, expected)
 

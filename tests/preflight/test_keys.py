@@ -1,7 +1,8 @@
 """Which keys an option may name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -165,7 +166,7 @@ def test_what_a_hook_asks_the_config_for_is_read(
 
 def places(node: object, place: str = '') -> list[str]:
     """Every key of a config that stands in what the run reads."""
-    items = node.items() if isinstance(node, dict) else ()
+    items: Iterable[Any] = node.items() if isinstance(node, dict) else ()
     if isinstance(node, list) and all(isinstance(x, dict) for x in node):
         items = [(str(index), each) for index, each in enumerate(node)]
     found = []

@@ -16,7 +16,7 @@ from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from small_runs import DETECTOR, SEGMENTER, where
 
-from vitdense.backbones import PVT
+from vitdense.backbones.pvt import PVT
 from vitdense.preflight.options import TestOptions
 from vitdense.preflight.prepare import prepare_testing
 from vitdense.preflight.rehearsal import no_traces
@@ -48,7 +48,7 @@ train_dataloader = dict(
 CLASSES = """
 _base_ = {base!r}
 from mmengine.optim import OptimWrapper
-from vitdense.backbones import PVT
+from vitdense.backbones.pvt import PVT
 from vitdense.datasets.detection import ShapesInstances
 
 model = dict(backbone=dict(type=PVT))
@@ -188,7 +188,7 @@ def test_resuming_needs_a_training_state(
 
 @pytest.mark.parametrize('tta', [False, True])
 def test_testing(small_shapes: Path, tmp_path: Path, tta: bool) -> None:
-    options = {
+    options: dict[str, Any] = {
         'config': str(SEGMENTER),
         'checkpoint': str(tmp_path / 'weights.pth'),
         'cfg_options': where(small_shapes, SEGMENTER),

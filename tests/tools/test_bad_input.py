@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -28,7 +28,7 @@ def refuse(tool: Callable, tmp_path: Path) -> Callable[..., str]:
     work_dir = tmp_path / 'work'
 
     def run(
-        name: str, config: str, *args: object, options: object = ()
+        name: str, config: str, *args: object, options: Iterable[object] = ()
     ) -> str:
         given = ['--cfg-options', *options] if options else []
         outcome = tool(name, config, *args, '--work-dir', work_dir, *given)

@@ -7,6 +7,7 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,7 @@ def scores_of_test(work_dir: Path) -> dict[str, float]:
     return scores(json.loads(result.read_text()))
 
 
-def scores(record: dict[str, float]) -> dict[str, float]:
+def scores(record: dict[str, float]) -> dict[str, Any]:
     return {
         name: pytest.approx(value, nan_ok=True)
         for name, value in record.items()

@@ -1,6 +1,6 @@
 """The one strict loader."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 from .errors import CheckpointError, blaming
 from .matching.plan import LoadPlan, make_plan
 from .matching.recognise import MatchedNames, best_match, refuse_unknown
-from .matching.rules import Shape
+from .matching.rules import Layout, Shape
 from .reading.safe import read_file
 from .reading.source import locate
 from .reading.unwrap import BackboneTensors, unwrap
@@ -59,7 +59,7 @@ def load_backbone(
     plan = plan_load(held, names, shapes_of(targets))
     report = make_report(source, held, plan, len(targets))
     if plan.problems:
-        raise CheckpointError(_misfit(report, held, plan.problems))
+        raise CheckpointError(_misfit(report, held.notes, plan.problems))
     built = plan.build(held.tensors)
     with torch.no_grad():
         for name, tensor in built.items():
@@ -104,14 +104,18 @@ def match_names(
     matched = {f: best_match(held.tensors, f.layouts) for f in families}
     most = max(len(names.known) for names in matched.values())
     matched = {f: m for f, m in matched.items() if len(m.known) == most}
-    others = [b.family for b in known_backbones() if b.family not in families]
-    layouts, foreign = (
-        [layout for family in group for layout in family.layouts]
-        for group in (families, others)
-    )
+    layouts = [layout for family in families for layout in family.layouts]
     with blaming(source):
-        refuse_unknown(next(iter(matched.values())), layouts, foreign)
+        best = next(iter(matched.values()))
+        refuse_unknown(best, layouts, _foreign_to(families))
     return matched
+
+
+def _foreign_to(families: Sequence[Family]) -> Iterator[Layout]:
+    """Layouts of the other families that have been imported."""
+    for backbone in known_backbones():
+        if backbone.family not in families:
+            yield from backbone.family.layouts
 
 
 def plan_load(
@@ -144,12 +148,12 @@ def _odd_types(tensors: Mapping[str, Tensor], plan: LoadPlan) -> Iterable[str]:
 
 
 def _misfit(
-    report: LoadReport, held: BackboneTensors, problems: Sequence[str]
+    report: LoadReport, notes: Sequence[str], problems: Sequence[str]
 ) -> str:
     heading = (
         f'{report.source} does not fit the model; nothing was loaded. '
         f'Layout {report.layout}, {len(problems)} misfits'
     )
-    if held.notes:
-        heading += f' ({"; ".join(held.notes)})'
+    if notes:
+        heading += f' ({"; ".join(notes)})'
     return '\n  '.join((f'{heading}:', *problems))

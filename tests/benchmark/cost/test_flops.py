@@ -1,6 +1,7 @@
 """FLOPs against those of the official code (``architectures.md``)."""
 
 from functools import lru_cache
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ OFFICIAL = [
 @lru_cache
 def published(family: str, arch: str) -> nn.Module:
     """The backbone on ``meta``, as it was published."""
-    config = dict(type=f'vitdense.{family}', arch=arch)
+    config: dict[str, Any] = dict(type=f'vitdense.{family}', arch=arch)
     if family == 'T2TViT':
         config['out_indices'] = (0, 1, 2)
     with torch.device('meta'):

@@ -1,6 +1,7 @@
 """Sections of results on a Markdown page."""
 
 from pathlib import Path
+from typing import Any
 
 from vitdense.benchmark.cost.measure import CostRow
 from vitdense.benchmark.cost.page import BEGIN, END, ResultsPage, describe
@@ -16,7 +17,7 @@ MACHINE = {
 }
 
 
-def row(name: str, **others: object) -> CostRow:
+def row(name: str, **others: Any) -> CostRow:
     return CostRow(name, Settings(batch=4), {'forward': [0.5]}, **others)
 
 

@@ -1,5 +1,7 @@
 """Settings of a benchmark."""
 
+from typing import Any
+
 import pytest
 
 from vitdense.benchmark.cost.settings import Settings, parse_size
@@ -27,7 +29,7 @@ def test_size_without_a_form(text: str) -> None:
         dict(threads=0),
     ],
 )
-def test_less_than_the_least(bad: dict[str, int]) -> None:
+def test_less_than_the_least(bad: dict[str, Any]) -> None:
     ((name, value),) = bad.items()
     with pytest.raises(ValueError, match=f'{name} {value} is less than'):
         Settings(**bad)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from official import build
 from random_models import images, randomise
 from torch import Tensor, nn
 
+from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.checkpoint import LoadReport, load_backbone
 from vitdense.checkpoint.load import match_names, plan_load, shapes_of
 from vitdense.checkpoint.matching.recognise import MatchedNames
@@ -40,7 +42,7 @@ PVT = {
 
 
 def load(
-    path: Path, weights: Mapping[str, Tensor], model: nn.Module
+    path: Path, weights: Mapping[str, Tensor], model: PyramidBackbone
 ) -> LoadReport:
     torch.save(dict(weights), path)
     report = load_backbone(model, str(path))
@@ -51,7 +53,7 @@ def load(
 
 
 def assert_each_is_needed(
-    weights: Mapping[str, Tensor], model: nn.Module
+    weights: Mapping[str, Tensor], model: PyramidBackbone
 ) -> None:
     """A file without any one of its tensors does not fit."""
     if len(weights) > 250:  # of a full size, damaged in test_plan.py
@@ -87,7 +89,7 @@ def foreign_runs(
     @cache
     def run(library: str) -> Mapping[str, Run]:
         file = tmp_path_factory.mktemp('foreign') / f'{library}.pth'
-        command = [sys.executable, script, file, *FOREIGN[library]]
+        command = [sys.executable, str(script), str(file), *FOREIGN[library]]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return torch.load(file, weights_only=True)
@@ -104,7 +106,7 @@ def test_transformers_pvt(tmp_path: Path) -> None:
         mlp_ratios=PVT['mlp_ratios'],
         num_labels=5,
     )
-    theirs = randomise(transformers.PvtForImageClassification(config))
+    theirs: Any = randomise(transformers.PvtForImageClassification(config))
     # transformers gives every norm the eps that is the official one of
     # blocks only
     for name, module in theirs.named_modules():
@@ -146,7 +148,7 @@ def test_transformers_pvt_v2(tmp_path: Path, linear: bool) -> None:
         mlp_ratios=PVT['mlp_ratios'],
         linear_attention=linear,
     )
-    theirs = randomise(transformers.PvtV2ForImageClassification(config))
+    theirs: Any = randomise(transformers.PvtV2ForImageClassification(config))
     for name, module in theirs.named_modules():
         if isinstance(module, nn.LayerNorm) and (
             'patch_embedding' in name or 'attention' in name
@@ -170,7 +172,7 @@ def test_transformers_cvt(tmp_path: Path) -> None:
         drop_path_rate=[0.0, 0.0, 0.0],
         layer_norm_eps=1e-5,
     )
-    theirs = randomise(transformers.CvtForImageClassification(config))
+    theirs: Any = randomise(transformers.CvtForImageClassification(config))
     for module in theirs.modules():
         if type(module).__name__ == 'CvtIntermediate':
             # the activation that the weights were trained with

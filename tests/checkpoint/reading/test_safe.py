@@ -6,6 +6,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def plain(content: object, path: Path) -> None:
 
 @pytest.mark.parametrize('save', [torch.save, legacy, plain])
 def test_malicious_pickle_does_not_run(
-    tmp_path: Path, save: Callable[[object, Path], None]
+    tmp_path: Path, save: Callable[[Any, Path], Any]
 ) -> None:
     mark, path = tmp_path / 'mark', tmp_path / 'x.pth'
     save({'state_dict': {}, 'meta': Harmful(mark)}, path)
@@ -91,7 +92,7 @@ def test_getattr_is_for_statistics_alone(
 
 def test_what_mmengine_saves_loads(tmp_path: Path) -> None:
     history = HistoryBuffer([1.0, 3.0], [1, 1])
-    content = {
+    content: dict[str, Any] = {
         'state_dict': OrderedDict(weight=torch.arange(3.0)),
         'message_hub': {
             'log_scalars': OrderedDict(loss=history),
@@ -129,7 +130,7 @@ def test_files_of_either_numpy_load(tmp_path: Path, module: str) -> None:
     assert read_file(path) == {'loss': 0.5}
 
 
-def truncated(path: Path, save: Callable[[object, Path], None]) -> None:
+def truncated(path: Path, save: Callable[[Any, Path], Any]) -> None:
     save({'weight': torch.arange(5000.0)}, path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -7,6 +7,8 @@ from functools import cached_property
 from ..errors import CheckpointError
 from .rules import Layout, NameMatch
 
+NO_LAYOUT = Layout('none', ())
+
 
 @dataclass(frozen=True)
 class MatchedNames:
@@ -47,7 +49,7 @@ def best_match(
         names: Names of the file's tensors.
         layouts: Those to try; of equals the first is taken.
     """
-    tried = []
+    tried = [MatchedNames(NO_LAYOUT, dict.fromkeys(names))]
     for layout in layouts:
         tried.append(MatchedNames.look_up(layout, names))
         if len(tried[-1].known) == len(names):
@@ -72,8 +74,7 @@ def refuse_unknown(
     if known == len(names):
         return
     own = ', '.join(layout.title for layout in layouts)
-    others = (MatchedNames.look_up(layout, names) for layout in foreign)
-    other = max(others, key=lambda each: len(each.known), default=best)
+    other = best_match(names, foreign)
     if 2 * len(other.known) > len(names) and len(other.known) > known:
         raise CheckpointError(
             f'it holds weights of another family: {len(other.known)} of '
