@@ -120,8 +120,6 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
         ),
         ('default_hooks.checkpoints.interval', 'default_hooks.checkpoint.int'),
         ('data_root', 'train_dataloader.dataset.data_root, val_dataloader.'),
-        ('dataset_type', 'train_dataloader.dataset.type'),
-        ('train_pipeline', 'train_dataloader.dataset.pipeline'),
         ('backbone.arch', 'model.backbone.arch'),
         ('model.backbone.ach', 'model.backbone.arch'),
         ('model.test_cfg.rcnn.scoer_thr', 'model.test_cfg.rcnn.score_thr'),
@@ -140,6 +138,30 @@ def test_the_nearest_key(key: str, nearest: str) -> None:
     said = f'^--cfg-options {key}: no part of .* is read: {nearest}'
     with pytest.raises(ValueError, match=said):
         load(DETECTOR, {key: 1})
+
+
+@pytest.mark.parametrize(
+    ('key', 'place'),
+    [
+        ('dataset_type', 'train_dataloader.dataset.type'),
+        ('train_pipeline', 'train_dataloader.dataset.pipeline'),
+    ],
+)
+def test_the_place_that_a_variable_of_the_file_went_to(
+    tmp_path: Path, key: str, place: str
+) -> None:
+    """Users' configs have such names, which do nothing after parsing."""
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f'_base_ = {str(DETECTOR)!r}\n'
+        "dataset_type = 'CocoDataset'\n"
+        "train_pipeline = [dict(type='LoadImageFromFile')]\n"
+        'train_dataloader = dict(dataset=dict(\n'
+        '    type=dataset_type, pipeline=train_pipeline))\n'
+    )
+    said = f'^--cfg-options {key}: no part of .* is read: {place}'
+    with pytest.raises(ValueError, match=said):
+        load(path, {key: 1})
 
 
 def test_keys_inside_of_a_value() -> None:

@@ -175,6 +175,9 @@ class Rehearsal(Runner):
             with named(f'{place}: one batch through the model'):
                 _refuse_small_images(model)
                 yield model, batch
+                if get_device() == 'cuda':
+                    # it reports faults, as of labels, when they are past
+                    torch.cuda.synchronize()
 
 
 def small_batch(loader: Loader) -> Any:
