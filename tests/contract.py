@@ -177,6 +177,7 @@ class BackboneContract:
             ({'arch': 3}, TypeError),
             ({'in_channels': 0}, ValueError),
             ({'drop_path_rate': 1.5}, ValueError),
+            ({'drop_path_rate': '0.1'}, ValueError),
             ({'frozen_stages': 7}, ValueError),
             ({'frozen_stages': -2}, ValueError),
             ({'init_cfg': {'type': 'NoSuchInit'}}, ValueError),

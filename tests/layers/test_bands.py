@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from vitdense.backbones.cvt.mlp import QUICK_GELU, QuickGeluMlp
 from vitdense.backbones.pvt.mlp import ConvMlp
@@ -57,7 +58,7 @@ class FixedDrop(DropPath):
 
 
 def in_bands(x: Tensor, norm: nn.Module, mlp: Mlp, drop: DropPath) -> Tensor:
-    assert bands.pay(x, norm, mlp)
+    assert bands.pay_for_mlp(x, norm, mlp, drop_path=drop)
     return bands.add_mlp(x, HW, norm, mlp, drop_path=drop)
 
 
@@ -126,9 +127,76 @@ def test_small_hidden_maps_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = torch.randn(2, 55, 6)
     for kept, pay in ((2 * 55 * 24, False), (2 * 55 * 24 - 1, True)):
         monkeypatch.setattr(bands, 'KEPT_VALUES', kept)
-        assert bands.pay(tokens, norm, mlp) is pay
+        assert bands.pay_for_mlp(tokens, norm, mlp) is pay
         with torch.no_grad():
-            assert bands.pay(tokens, norm, mlp)
+            assert bands.pay_for_mlp(tokens, norm, mlp)
+
+
+class Shifted(nn.Module):
+    """A parametrization with a parameter of its own beside the weight."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.randn(shape))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.shift
+
+
+def test_gradients_that_autograd_gives_twice_are_added_once() -> None:
+    """Weight and shift get one tensor; a second band must not add it twice."""
+    torch.manual_seed(0)
+    mlp, norm = Mlp(6, 24, GELU), nn.LayerNorm(6)
+    shape = mlp.fc1.weight.shape
+    parametrize.register_parametrization(mlp.fc1, 'weight', Shifted(shape))
+    mlp, norm = mlp.double(), norm.double()
+    tokens = torch.randn(2, 55, 6, dtype=torch.double)
+    learned = [*mlp.parameters(), *norm.parameters()]
+    for banded, expected in zip(
+        *(
+            torch.autograd.grad(
+                run(tokens, norm, mlp, DropPath(0.0)).sin().sum(), learned
+            )
+            for run in (in_bands, whole)
+        ),
+        strict=True,
+    ):
+        torch.testing.assert_close(banded, expected)
+
+
+def test_what_is_attached_takes_the_whole_map() -> None:
+    """Where a band would act in another way than the modules themselves."""
+    tokens, norm = torch.randn(2, 55, 6), nn.LayerNorm(6)
+
+    def pays(mlp: nn.Module, *parts: nn.Module) -> bool:
+        return bands.pay_for_mlp(tokens, norm, mlp, *parts)
+
+    assert pays(Mlp(6, 24, GELU), nn.Identity(), DropPath(0.0))
+    # a hook of a parameter would act on each band's part of its gradient
+    watched = Mlp(6, 24, GELU)
+    watched.fc1.weight.register_hook(lambda grad: grad / 2)
+    assert not pays(watched)
+    # weights put aside by sharding are not found among the parameters
+    aside = Mlp(6, 24, GELU)
+    weight = aside.fc1.weight
+    del aside.fc1.weight
+    aside.fc1.weight = weight * 1
+    assert not pays(aside)
+    # others in the places of a network and of stochastic depth
+    assert not pays(nn.Sequential(Mlp(6, 24, GELU)))
+    assert not pays(Mlp(6, 24, GELU), nn.Identity(), nn.Identity())
+
+
+def test_a_forward_put_in_place_is_called() -> None:
+    mlp, norm = Mlp(6, 24, GELU), nn.LayerNorm(6)
+
+    def triple(x: Tensor) -> Tensor:
+        return 3 * F.linear(x, mlp.fc2.weight, mlp.fc2.bias)
+
+    vars(mlp.fc2)['forward'] = triple
+    tokens = torch.randn(2, 55, 6)
+    out = in_bands(tokens, norm, mlp, DropPath(0.0))
+    torch.testing.assert_close(out, whole(tokens, norm, mlp, DropPath(0.0)))
 
 
 def test_second_derivatives_are_refused() -> None:

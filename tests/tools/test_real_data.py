@@ -132,7 +132,13 @@ def train_and_test(
     return log
 
 
-@pytest.mark.parametrize('config', [*MASK_RCNNS, RETINANET])
+def mostly_slow(configs: tuple[str, ...]) -> list[Any]:
+    """The first config, and the others for those who wait."""
+    first, *others = configs
+    return [first, *(pytest.param(c, marks=pytest.mark.slow) for c in others)]
+
+
+@pytest.mark.parametrize('config', [*mostly_slow(MASK_RCNNS), RETINANET])
 def test_coco(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
@@ -149,7 +155,7 @@ def test_coco(
         assert before == after
 
 
-@pytest.mark.parametrize('config', [SEMANTIC_FPN, *UPERNETS])
+@pytest.mark.parametrize('config', [SEMANTIC_FPN, *mostly_slow(UPERNETS)])
 def test_ade20k(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:

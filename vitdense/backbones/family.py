@@ -40,15 +40,15 @@ class Family:
             with, at least, ``dims`` (a value for each stage) and
             ``drop_path_rate``.
         layouts: How checkpoint files name its tensors.
-        levels: The plain form: maps (weights, arch, images) to the output of
-            every stage; what is fast must equal it.
+        reference: The network written out: maps (weights, arch, images) to
+            the output of every stage; what is fast must equal it.
         published: Public checkpoints by name of the arch.
     """
 
     name: str
     archs: Mapping[str, Any]
     layouts: tuple[Layout, ...]
-    levels: Callable[[Any, Any, Tensor], list[Tensor]]
+    reference: Callable[[Any, Any, Tensor], list[Tensor]]
     published: Mapping[str, Published] = field(
         default_factory=lambda: MappingProxyType({})
     )

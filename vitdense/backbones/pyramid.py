@@ -118,7 +118,10 @@ class PyramidBackbone(BaseModule):
                 f'{self._title}: in_channels={in_channels!r} must be a '
                 'positive integer'
             )
-        if drop_path_rate is not None and not 0 <= drop_path_rate < 1:
+        if drop_path_rate is not None and (
+            not isinstance(drop_path_rate, int | float)
+            or not 0 <= drop_path_rate < 1
+        ):
             raise ValueError(
                 f'{self._title}: drop_path_rate={drop_path_rate!r} is not in '
                 '[0, 1)'

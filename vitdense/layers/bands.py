@@ -16,15 +16,16 @@ B images, H x W grid, N = H * W tokens, C channels, D hidden channels.
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.utils.parametrize import is_parametrized
 
 from vitdense.layers.drop_path import DropPath
-from vitdense.layers.hooks import hooked
+from vitdense.layers.hooks import hooked, untouched
 from vitdense.layers.layer_scale import LayerScale
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def divide(
     )
 
 
-class Wide(NamedTuple):
+class Projection(NamedTuple):
     """A projection back from hidden channels, ``hidden(x) @ weight.T + bias``.
 
     Attributes:
@@ -117,25 +118,56 @@ class Wide(NamedTuple):
 
 
 def applicable(tensor: Tensor, *modules: nn.Module) -> bool:
-    """Whether bands pay on this device, and nobody watches the modules."""
+    """Whether bands can run: on CPU, eagerly, and unwatched.
+
+    What the modules learn must be registered in them, as their gradients
+    are asked for by that. Weights that are not, as those that older sharding
+    puts aside, get the whole map.
+    """
     return (
         tensor.device.type == 'cpu'
         and not torch.compiler.is_compiling()
         and not hooked(*modules)
+        and all(map(_holds_its_weight, modules))
     )
 
 
-def pay(
-    tokens: Tensor, norm: nn.Module, mlp: 'Mlp', *modules: nn.Module
-) -> bool:
-    """Whether a block computes its ``mlp`` in bands.
+def _holds_its_weight(module: nn.Module) -> bool:
+    return all(
+        'weight' in part._parameters or is_parametrized(part)
+        for part in module.modules()
+        if isinstance(part, nn.Linear)
+    )
 
-    Not where hidden maps are small and kept for the backward pass.
+
+def pay(tensor: Tensor, hidden_values: int, *modules: nn.Module) -> bool:
+    """Whether a wide projection is computed in bands.
+
+    Not where hidden maps are small and kept for the backward pass: the one
+    rule for all that has them.
     """
-    if not applicable(tokens, norm, mlp, *modules):
+    return applicable(tensor, *modules) and (
+        not torch.is_grad_enabled() or hidden_values > KEPT_VALUES
+    )
+
+
+def pay_for_mlp(
+    tokens: Tensor,
+    norm: nn.Module,
+    mlp: nn.Module,
+    layer_scale: nn.Module | None = None,
+    drop_path: nn.Module | None = None,
+) -> bool:
+    """Whether a block computes ``mlp`` by ``add_mlp``, which see."""
+    # somebody may have put other modules in their places
+    if not hasattr(mlp, 'projection') or not isinstance(
+        drop_path, DropPath | None
+    ):
         return False
-    values = tokens.shape[0] * tokens.shape[1] * mlp.hidden_dim
-    return not torch.is_grad_enabled() or values > KEPT_VALUES
+    network = cast('Mlp', mlp)
+    values = tokens.shape[0] * tokens.shape[1] * network.hidden_dim
+    parts = (norm, mlp, layer_scale, drop_path)
+    return pay(tokens, values, *(part for part in parts if part is not None))
 
 
 def add_mlp(
@@ -160,15 +192,16 @@ def add_mlp(
         layer_scale: Applied to the network's output; None is without.
         drop_path: Stochastic depth; None is without.
     """
-    layer_scale = layer_scale or nn.Identity()
+    scaling = nn.Identity() if layer_scale is None else layer_scale
     # without a halo tokens are independent: each is a row of its own
     height, width = hw if mlp.halo else (tokens.shape[1], 1)
-    wide = mlp.wide()
-    if wide.weight is not None and isinstance(layer_scale, LayerScale):
-        wide = wide._replace(
-            weight=layer_scale.scaled_rows(wide.weight),
-            bias=None if wide.bias is None else layer_scale(wide.bias),
-        )
+    wide = mlp.projection()
+    if wide.weight is not None and untouched(scaling, LayerScale):
+        weight = cast(LayerScale, scaling).scaled_rows(wide.weight)
+        bias = None if wide.bias is None else scaling(wide.bias)
+        wide = wide._replace(weight=weight, bias=bias)
+    elif not untouched(scaling, nn.Identity):
+        wide = Projection(mlp, None, None)
 
     def needed(top: int, bottom: int) -> slice:
         return slice(max(top - mlp.halo, 0), min(bottom + mlp.halo, height))
@@ -177,7 +210,7 @@ def add_mlp(
         grid = part.shape[1], width
         made = wide.hidden(norm(part.flatten(1, 2)), grid)
         if wide.weight is None:
-            made = layer_scale(made)
+            made = scaling(made)
         return made.unflatten(1, grid)
 
     scale = drop_path.scale(tokens) if drop_path else None
@@ -192,7 +225,7 @@ def add_mlp(
             residual=True,
             scale=None if scale is None else scale.unsqueeze(1),
         ),
-        [p for part in (norm, mlp, layer_scale) for p in part.parameters()],
+        [p for part in (norm, mlp, scaling) for p in part.parameters()],
         wide.weight,
         wide.bias,
     )
@@ -383,9 +416,9 @@ def _through_projection(
 def _accumulate(
     totals: list[Tensor | None], place: int, value: Tensor | None
 ) -> None:
-    """Adds in place; often there is one band, whose value is the total."""
+    """Adds, not in place: autograd may give one tensor for two places."""
     total = totals[place]
     if total is None:
         totals[place] = value
     elif value is not None:
-        total += value
+        totals[place] = total + value

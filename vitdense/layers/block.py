@@ -47,6 +47,6 @@ class Block(nn.Module):
         """(B, N, C) on an H x W grid -> (B, N, C)."""
         x = x + self.drop_path(self.ls1(self.attn(self.norm1(x), hw)))
         rest = self.norm2, self.mlp, self.ls2, self.drop_path
-        if bands.pay(x, *rest):
+        if bands.pay_for_mlp(x, *rest):
             return bands.add_mlp(x, hw, *rest)
         return x + self.drop_path(self.ls2(self.mlp(self.norm2(x), hw)))

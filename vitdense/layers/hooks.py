@@ -23,20 +23,22 @@ _HOOKS = (
 
 
 def hooked(*modules: nn.Module) -> bool:
-    """Whether hooks see the inputs or outputs of any part of the modules."""
+    """Whether hooks see what goes through any part of the modules, or back."""
     if any(getattr(torch_module, name) for name in _GLOBAL_HOOKS):
         return True
     return any(
-        getattr(part, name)
+        any(getattr(part, name) for name in _HOOKS)
+        # those of a parameter would act on each part of its gradient
+        or any(p._backward_hooks for p in part.parameters(recurse=False))
         for module in modules
         for part in module.modules()
-        for name in _HOOKS
     )
 
 
-def is_plain(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+def untouched(module: nn.Module, *kinds: type[nn.Module]) -> bool:
     """Whether a module is exactly of one of these kinds, nothing attached.
 
     Then its weights are all there is to it.
     """
-    return type(module) in kinds and not hooked(module)
+    replaced = 'forward' in vars(module)
+    return type(module) in kinds and not replaced and not hooked(module)

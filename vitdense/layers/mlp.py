@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import Wide
-from vitdense.layers.hooks import is_plain
+from vitdense.layers.bands import Projection
+from vitdense.layers.hooks import untouched
 from vitdense.layers.token_conv import TokenConv
 
 
@@ -29,7 +29,7 @@ class Activation:
         hooks or adapters of its maker.
         """
         recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if recorded or not is_plain(maker, nn.Linear, TokenConv):
+        if recorded or not untouched(maker, nn.Linear, TokenConv):
             return self.apply(x)
         return self.overwrite(x)
 
@@ -65,8 +65,8 @@ class Mlp(nn.Module):
         """(B, N, C) -> (B, N, hidden_dim)."""
         return self.act(self.fc1(tokens), self.fc1)
 
-    def wide(self) -> Wide:
+    def projection(self) -> Projection:
         """The network as bands compute it."""
-        if is_plain(self.fc2, nn.Linear):
-            return Wide(self.hidden, self.fc2.weight, self.fc2.bias)
-        return Wide(self, None, None)
+        if untouched(self.fc2, nn.Linear):
+            return Projection(self.hidden, self.fc2.weight, self.fc2.bias)
+        return Projection(self, None, None)

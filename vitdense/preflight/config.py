@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint
 
+from vitdense.preflight.cli import named
 from vitdense.preflight.keys import check_keys
 from vitdense.preflight.options import CommonOptions
 
@@ -33,8 +34,10 @@ def load_config(options: CommonOptions) -> Config:
         raise FileNotFoundError(f'no config at {path!r}')
     before = Config.fromfile(path)
     cfg = copy.deepcopy(before)
-    _make_room(cfg, options.cfg_options)
-    cfg.merge_from_dict(dict(options.cfg_options))
+    for key, value in options.cfg_options.items():
+        with named(f'--cfg-options {key}'):
+            _make_room(cfg, key, value)
+            cfg.merge_from_dict({key: value})
     scope = cfg.get('default_scope')
     if scope not in VISUALIZATION_HOOKS:
         raise ValueError(
@@ -54,18 +57,19 @@ def load_config(options: CommonOptions) -> Config:
     return cfg
 
 
-def _make_room(cfg: Config, cfg_options: Mapping[str, Any]) -> None:
+def _make_room(cfg: Config, key: str, value: Any) -> None:
     """Replace a None by a mapping where an option goes inside of it."""
-    for key, value in cfg_options.items():
-        node: Any = cfg._cfg_dict
-        parts = key.split('.')
-        for part in parts if isinstance(value, Mapping) else parts[:-1]:
-            if isinstance(node, dict) and node.get(part, 0) is None:
+    node: Any = cfg._cfg_dict
+    parts = key.split('.')
+    for part in parts if isinstance(value, Mapping) else parts[:-1]:
+        if isinstance(node, dict):
+            if node.get(part, 0) is None:
                 node[part] = ConfigDict()
-            index = part.isdigit() and isinstance(node, list | tuple)
-            node = node[int(part)] if index else node.get(part)
-            if not isinstance(node, dict | list | tuple):
-                break
+            node = node.get(part)
+        elif isinstance(node, list | tuple) and part.isdigit():
+            node = node[int(part)] if int(part) < len(node) else None
+        else:
+            break  # no such place: merging says so
 
 
 def type_name(kind: Any) -> str:

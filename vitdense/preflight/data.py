@@ -21,7 +21,7 @@ from vitdense.preflight.coco_file import (
     is_elsewhere,
 )
 from vitdense.preflight.config import evaluators, leaf_datasets
-from vitdense.preflight.keys import resolve
+from vitdense.preflight.keys import parameters, resolve
 
 # Reading all 20,210 label maps of ADE20K takes minutes; these take seconds.
 MAX_LABEL_MAPS = 500
@@ -59,7 +59,8 @@ def open_sources(cfg: Config, splits: Sequence[str]) -> list[Source]:
     for split in splits:
         for place, settings in leaf_datasets(cfg, split).items():
             kinds = resolve(settings.type)
-            if all(isclass(k) and issubclass(k, BaseDataset) for k in kinds):
+            lazily = [k for k in kinds if _may_wait(k)]
+            if kinds and lazily == kinds:
                 with named(place):
                     dataset = DATASETS.build({**settings, 'lazy_init': True})
                 paths = (dataset.data_root, dataset.ann_file)
@@ -68,6 +69,14 @@ def open_sources(cfg: Config, splits: Sequence[str]) -> list[Source]:
                 )
                 found.append(Source(place, dataset, away))
     return found
+
+
+def _may_wait(kind: Any) -> bool:
+    """Whether a data set's class builds without reading anything."""
+    if not isclass(kind) or not issubclass(kind, BaseDataset):
+        return False
+    names, closed = parameters(kind)
+    return 'lazy_init' in names or not closed
 
 
 def _backends(node: Any) -> Iterator[Mapping[str, Any] | None]:
@@ -122,11 +131,16 @@ def check_files(
             _check_folders(source)
         if hasattr(dataset, 'COCOAPI'):
             _check_coco(source, reader)
-        elif 'seg_map_path' in dataset.data_prefix and not elsewhere:
+        elif (
+            'seg_map_path' in dataset.data_prefix
+            and source.classes
+            and not elsewhere
+        ):
             _check_label_maps(place, dataset, len(source.classes))
+    in_coco = {s.place[:3] for s in sources if hasattr(s.dataset, 'COCOAPI')}
     for split in splits:
         for evaluator in evaluators(cfg, split):
-            if evaluator.get('ann_file'):
+            if evaluator.get('ann_file') and split[:3] in in_coco:
                 reader.read(
                     f'{split}_evaluator.ann_file',
                     evaluator['ann_file'],
@@ -139,7 +153,10 @@ def _check_coco(source: Source, reader: CocoReader) -> None:
     key, dataset = f'{source.place}.ann_file', source.dataset
     path = dataset.ann_file
     content = reader.read(
-        key, path, not dataset.test_mode, dataset.backend_args
+        key,
+        path,
+        labelled=not dataset.test_mode,
+        backend_args=dataset.backend_args,
     )
     check_labels(key, path, content, source.classes)
     if not source.elsewhere:
@@ -165,7 +182,8 @@ def _check_label_maps(place: str, dataset: Any, num_classes: int) -> None:
     checked = pairs[::every]
     for pair in checked:
         path = pair['seg_map_path']
-        labels = np.asarray(Image.open(path))
+        with named(f'{place}: {path!r}'):
+            labels = np.asarray(Image.open(path))
         if labels.ndim != 2:
             raise ValueError(
                 f'{place}: {path!r} has {labels.shape[-1]} channels; a label '

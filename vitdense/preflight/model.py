@@ -55,16 +55,18 @@ def _consumers(
         several = isinstance(heads, list)
         for index, head in enumerate(heads if several else [heads]):
             place = f'{name}.{index}' if several else name
-            yield place, *_head_channels(place, head, declared)
+            if 'in_channels' in head:
+                yield place, *_head_channels(place, head, declared)
 
 
 def _head_channels(
     place: str, head: Mapping[str, Any], declared: Sequence[int]
 ) -> tuple[Sequence[int], Sequence[int]]:
     channels = head['in_channels']
-    indices = head.get('in_index', -1)
-    if not isinstance(channels, list | tuple):
-        channels, indices = [channels], [indices]
+    if isinstance(channels, list | tuple):
+        indices = head.get('in_index', range(len(channels)))
+    else:
+        channels, indices = [channels], [head.get('in_index', -1)]
     levels = len(declared)
     if any(not -levels <= index < levels for index in indices):
         raise ValueError(
@@ -92,6 +94,9 @@ def check_num_classes(
         ValueError: If one does not, naming it.
     """
     for key, value in model.items():
+        # region proposals are objects or ground, whatever their class
+        if key in ('backbone', 'rpn_head'):
+            continue
         if classes and key == 'num_classes' and value != len(classes):
             raise ValueError(
                 f'{place}.num_classes={value}, but {data} has '

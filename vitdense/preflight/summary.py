@@ -58,7 +58,9 @@ def _weights(cfg: Config, training: bool) -> str:
     """Where those of the run come from, whatever else a config names."""
     source = cfg.get('load_from')
     if source:
-        return f'{source}' + ', going on' * (training and bool(cfg.resume))
+        return f'{source}' + ', going on' * (
+            training and bool(cfg.get('resume'))
+        )
     model = cfg.model.get('module', cfg.model)
     settings = (model.get('backbone') or {}).get('init_cfg') or {}
     several = settings if isinstance(settings, list) else [settings]

@@ -28,7 +28,7 @@ class PlainBackbone(nn.Module):
         named = dict(backbone.named_parameters())
         named.update(backbone.named_buffers())
         family = backbone.family
-        levels = family.levels(Weights(named), backbone.arch, images)
+        levels = family.reference(Weights(named), backbone.arch, images)
         return tuple(levels[i] for i in backbone.out_indices)
 
 

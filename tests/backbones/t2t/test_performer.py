@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from vitdense.backbones.t2t.module import ModuleAttention, ModulePerformer
+from vitdense.backbones.t2t.module import T2TAttention, T2TPerformer
 from vitdense.backbones.t2t.performer import performer_attend, random_features
 
 
@@ -60,7 +60,7 @@ def test_features_vanish_without_nan() -> None:
 
 
 def test_features_are_stored_and_fixed() -> None:
-    attn = ModulePerformer(16)
+    attn = T2TPerformer(16)
     assert attn.state_dict()['w'].shape == (8, 16)
     assert 'w' not in dict(attn.named_parameters())
 
@@ -69,7 +69,7 @@ def test_residual_is_from_the_values() -> None:
     torch.manual_seed(0)
     projected = torch.randn(2, 9, 24)
     first, second, third = projected.chunk(3, -1)
-    softmax, performer = ModuleAttention(8, 0.3), ModulePerformer(8)
+    softmax, performer = T2TAttention(8, 0.3), T2TPerformer(8)
     scores = 0.3 * first @ second.transpose(1, 2)
     torch.testing.assert_close(
         softmax(projected, (3, 3)),

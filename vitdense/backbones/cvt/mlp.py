@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.bands import Wide
-from vitdense.layers.hooks import is_plain
+from vitdense.layers.bands import Projection
+from vitdense.layers.hooks import untouched
 from vitdense.layers.mlp import SILU, Activation, Mlp
 
 SLOPE = 1.702
@@ -41,21 +41,22 @@ class QuickGeluMlp(Mlp):
         """(B, N, C) on an H x W grid -> (B, N, C)."""
         if torch.compiler.is_compiling():
             return super().forward(tokens, hw)
-        wide = self.wide()
+        wide = self.projection()
         if wide.weight is None:
             return super().forward(tokens, hw)
         return F.linear(wide.hidden(tokens, hw), wide.weight, wide.bias)
 
-    def wide(self) -> Wide:
+    def projection(self) -> Projection:
         """The network with the slope in its weights, where they are plain.
 
         QuickGELU(x) = silu(slope * x) / slope: one kernel for three, and
         scaling weights costs less than scaling what they make.
         """
         fc1, fc2 = self.fc1, self.fc2
-        if not is_plain(fc1, nn.Linear) or not is_plain(fc2, nn.Linear):
-            return Wide(super().forward, None, None)
-        return Wide(self._steep_hidden, fc2.weight / SLOPE, fc2.bias)
+        alone = untouched(fc1, nn.Linear) and untouched(fc2, nn.Linear)
+        if not alone or fc1.bias is None:
+            return Projection(super().forward, None, None)
+        return Projection(self._steep_hidden, fc2.weight / SLOPE, fc2.bias)
 
     def _steep_hidden(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, N, hidden_dim), slope times the hidden tokens."""

@@ -108,9 +108,9 @@ class CvT(PyramidBackbone):
             out_indices,
             drop_path_rate,
             frozen_stages,
-            norm_eval,
-            with_cp,
-            init_cfg,
+            norm_eval=norm_eval,
+            with_cp=with_cp,
+            init_cfg=init_cfg,
         )
 
     def build_stages(

@@ -8,9 +8,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vitdense.backbones.cvt.batch_norm import MakeNorm
-from vitdense.layers.hooks import hooked
+from vitdense.layers.hooks import hooked, untouched
 from vitdense.layers.token_conv import TokenConv
 from vitdense.layers.tokens import to_map, to_tokens
 
@@ -47,7 +48,9 @@ class DepthwiseNorm(nn.Module):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) -> (B, M, C), M = ceil(H / stride) * ceil(W / stride)."""
-        if not self.bn.training and not hooked(self):
+        parts_alone = untouched(self.conv, TokenConv) and not hooked(self)
+        normed = isinstance(self.bn, _BatchNorm) and not self.bn.training
+        if parts_alone and normed:
             return self.conv.convolve(tokens, hw, *self.folded())
         tokens = self.conv(tokens, hw)
         # BatchNorm wants a map; its statistics are those of any grid

@@ -28,9 +28,9 @@ from vitdense.backbones.stage import Stage
 from vitdense.backbones.t2t.archs import ARCHS, PUBLISHED_STRIDE, T2TArch
 from vitdense.backbones.t2t.layouts import LAYOUTS
 from vitdense.backbones.t2t.module import (
-    ModuleAttention,
-    ModuleBlock,
-    ModulePerformer,
+    T2TAttention,
+    T2TBlock,
+    T2TPerformer,
 )
 from vitdense.backbones.t2t.published import PUBLISHED
 from vitdense.backbones.t2t.reference import levels
@@ -171,14 +171,14 @@ def _module_stage(arch: T2TArch, index: int, in_channels: int) -> Stage:
     kernel, stride = _patch(index)
     performer = arch.design == 'performer'
     if performer:
-        attn: nn.Module = ModulePerformer(dim)
+        attn: nn.Module = T2TPerformer(dim)
     else:
-        attn = ModuleAttention(dim, (in_channels * kernel**2) ** -0.5)
+        attn = T2TAttention(dim, (in_channels * kernel**2) ** -0.5)
     split = NormedSoftSplit(
         in_channels, 3 * dim, kernel, stride, bias=performer, norm_eps=EPS
     )
     mlp = Mlp(dim, dim * arch.mlp_ratios[index], GELU)
-    block = ModuleBlock(dim, attn, mlp, norm_eps=EPS)
+    block = T2TBlock(dim, attn, mlp, norm_eps=EPS)
     return Stage(split, [block], nn.Identity(), dim, stride)
 
 

@@ -15,7 +15,7 @@ from vitdense.layers.attention import attend
 from vitdense.layers.mlp import Mlp
 
 
-class ModuleAttention(nn.Module):
+class T2TAttention(nn.Module):
     """Softmax attention with one head; the N x N map is never built.
 
     Args:
@@ -35,7 +35,7 @@ class ModuleAttention(nn.Module):
         return v + self.proj(out)
 
 
-class ModulePerformer(nn.Module):
+class T2TPerformer(nn.Module):
     """Attention by ``dim // 2`` random features, linear in N.
 
     Args:
@@ -54,12 +54,12 @@ class ModulePerformer(nn.Module):
         return v + self.proj(performer_attend(q, k, v, self.w))
 
 
-class ModuleBlock(nn.Module):
+class T2TBlock(nn.Module):
     """Attention with its own residual, then a feed-forward network.
 
     Args:
         dim: Channels.
-        attn: ``ModuleAttention`` or ``ModulePerformer``.
+        attn: ``T2TAttention`` or ``T2TPerformer``.
         mlp: The feed-forward network.
         norm_eps: Epsilon of the LayerNorm before it.
     """
@@ -75,6 +75,6 @@ class ModuleBlock(nn.Module):
     def forward(self, projected: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, 3 * C) on an H x W grid -> (B, N, C)."""
         x: Tensor = self.attn(projected, hw)
-        if bands.pay(x, self.norm2, self.mlp):
+        if bands.pay_for_mlp(x, self.norm2, self.mlp):
             return bands.add_mlp(x, hw, self.norm2, self.mlp)
         return x + self.mlp(self.norm2(x), hw)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vitdense.layers import bands
 from vitdense.layers.convolve import cells, convolve
-from vitdense.layers.hooks import hooked, is_plain
+from vitdense.layers.hooks import hooked, untouched
 from vitdense.layers.tokens import to_map
 
 
@@ -56,7 +56,7 @@ class SoftSplit(nn.Module):
 
     def project(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) on an H x W grid -> (B, N', dim)."""
-        if not is_plain(self.proj, nn.Linear):
+        if not untouched(self.proj, nn.Linear):
             return self.proj(self.unfold(tokens, hw))
         return self.convolve(tokens, hw, self.proj.weight, self.proj.bias)
 
@@ -94,8 +94,9 @@ class NormedSoftSplit(SoftSplit):
     subtracting from each row of weights its own mean; then the result is
     divided by the patch's deviation, which comes from windows.
 
-    On CPU, bands of patches small enough for the cache are as fast, and
-    round as the published order of operations does. The performer after it
+    On CPU, bands of patches small enough for the cache, or all patches of a
+    small map, are as fast, and round as the published order of operations
+    does. The performer after it
     magnifies rounding a hundredfold.
 
     Args:
@@ -118,9 +119,15 @@ class NormedSoftSplit(SoftSplit):
 
     def project(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) on an H x W grid -> (B, N', dim)."""
-        if bands.applicable(tokens, self):
+        cells = self.grid(hw[0]) * self.grid(hw[1])
+        values = len(tokens) * cells * self.patch_values
+        if bands.pay(tokens, values, self):
             return self.project_in_bands(tokens, hw)
-        if hooked(self) or not is_plain(self.proj, nn.Linear):
+        if (
+            bands.applicable(tokens, self)
+            or hooked(self)
+            or not untouched(self.proj, nn.Linear)
+        ):
             return self.proj(self.norm(self.unfold(tokens, hw)))
         return self.project_as_convolution(tokens, hw)
 
@@ -159,7 +166,7 @@ class NormedSoftSplit(SoftSplit):
         padding = (0, 0, *(self.padding,) * 4)
         pixels = F.pad(tokens.unflatten(1, hw), padding)
         batch, rows, cols = len(tokens), *map(self.grid, hw)
-        plain = is_plain(self.proj, nn.Linear)
+        plain = untouched(self.proj, nn.Linear)
 
         def needed(top: int, bottom: int) -> slice:
             end = (bottom - 1) * self.stride + self.kernel
