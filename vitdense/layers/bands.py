@@ -120,9 +120,9 @@ class Projection(NamedTuple):
 def applicable(tensor: Tensor, *modules: nn.Module) -> bool:
     """Whether bands can run: on CPU, eagerly, and unwatched.
 
-    What the modules learn must be registered in them, as their gradients
-    are asked for by that. Weights that are not, as those that older sharding
-    puts aside, get the whole map.
+    What modules learn must be registered in them: gradients are asked for by
+    that. Linears without a weight of their own, as older sharding leaves
+    them, get the whole map.
     """
     return (
         tensor.device.type == 'cpu'
