@@ -125,6 +125,7 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
         ('model.test_cfg.rcnn.scoer_thr', 'model.test_cfg.rcnn.score_thr'),
         ('optim_wrapper.clip_grad.maxnorm', 'optim_wrapper.clip_grad.max_n'),
         ('randomness.sed', 'randomness.seed'),
+        ('env_cfg.seed', 'env_cfg.'),
         ('loadfrom', 'load_from'),
         ('train_dataloader.batchsize', 'train_dataloader.batch_size'),
         (

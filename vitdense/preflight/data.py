@@ -137,10 +137,14 @@ def check_files(
             and not elsewhere
         ):
             _check_label_maps(place, dataset, len(source.classes))
-    in_coco = {s.place[:3] for s in sources if hasattr(s.dataset, 'COCOAPI')}
+    in_coco = {
+        source.place.partition('_')[0]
+        for source in sources
+        if hasattr(source.dataset, 'COCOAPI')
+    }
     for split in splits:
         for evaluator in evaluators(cfg, split):
-            if evaluator.get('ann_file') and split[:3] in in_coco:
+            if evaluator.get('ann_file') and split in in_coco:
                 reader.read(
                     f'{split}_evaluator.ann_file',
                     evaluator['ann_file'],

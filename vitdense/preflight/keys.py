@@ -41,6 +41,14 @@ LOADER = {
     *('dataset', 'num_batch_per_epoch', 'disable_subprocess_warning'),
     *('worker_init_fn', 'collate_fn', 'sampler', 'batch_sampler'),
 }
+
+
+def _environment(
+    *, cudnn_benchmark: bool, mp_cfg: Any, dist_cfg: Any, resource_limit: int
+) -> None:
+    """What ``Runner.setup_env`` reads of its one argument."""
+
+
 # Places whose reader no ``type`` tells, or takes more than its parameters:
 # a pattern of the place, what reads it, and further names.
 READERS: tuple[tuple[str, tuple[Callable[..., Any], ...], set[str]], ...] = (
@@ -57,6 +65,7 @@ READERS: tuple[tuple[str, tuple[Callable[..., Any], ...], set[str]], ...] = (
     (r'default_hooks', (), set()),
     (r'(default_hooks|custom_hooks)\.\w+', (), {'priority'}),
     (r'randomness', (Runner.set_randomness,), set()),
+    (r'env_cfg', (_environment,), set()),
     (r'env_cfg\.mp_cfg', (set_multi_processing,), set()),
     (r'env_cfg\.dist_cfg', (init_dist, init_process_group), set()),
     (r'.*\bnorm_cfg', (), {'requires_grad', 'num_groups'}),
