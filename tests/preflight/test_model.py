@@ -11,11 +11,18 @@ from vitdense.preflight.model import check_num_classes, check_parts
 from vitdense.preflight.options import CommonOptions
 
 
+class Backbone(nn.Module):
+    """Declares levels."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.out_channels = channels
+
+
 def model(channels: tuple[int, ...]) -> nn.Module:
     """A model whose backbone outputs levels of these channels."""
     made = nn.Module()
-    made.backbone = nn.Module()
-    made.backbone.out_channels = channels
+    made.backbone = Backbone(channels)
     return made
 
 
