@@ -218,7 +218,7 @@ def add_mlp(
     bands = divide(len(tokens), height, width * mlp.hidden_dim, needed)
     added = project(
         maps,
-        _Computation(
+        Computation(
             bands,
             hidden,
             tuple(maps.shape),
@@ -232,60 +232,42 @@ def add_mlp(
     return added.flatten(1, 2)
 
 
-def project_patches(
-    maps: Tensor,
-    shape: tuple[int, ...],
-    bands: tuple[Band, ...],
-    hidden: Callable[[Tensor], Tensor],
-    learned: list[nn.Parameter],
-    weight: Tensor | None,
-    bias: Tensor | None,
-) -> Tensor:
-    """``hidden(maps) @ weight.T + bias`` on another grid than the input's.
-
-    Args:
-        maps: (B, H, W, C).
-        shape: (B, H', W', C'), of the result.
-        bands: What is computed at once.
-        hidden: Maps a band's inputs to (b, rows, W', D), or to the result's
-            (b, rows, W', C') where ``weight`` is None.
-        learned: What ``hidden`` learns.
-        weight: (C', D) or None.
-        bias: (C') or None.
-    """
-    computation = _Computation(
-        bands, hidden, shape, residual=False, scale=None
-    )
-    return project(maps, computation, learned, weight, bias)
-
-
-class _Computation(NamedTuple):
+class Computation(NamedTuple):
     """What is computed in bands, beside the tensors that learn.
 
     Attributes:
         bands: What is computed at once, in order.
-        hidden: Of a band's inputs.
+        hidden: Maps a band's inputs to (b, rows, W', D), or to the result's
+            (b, rows, W', C') where the projection has no weight.
         shape: (B, H', W', C'), of the result.
         residual: Whether the inputs are added.
-        scale: (B, 1, 1, 1), of stochastic depth; None is 1, and all there is
-            without ``residual``.
+        scale: (B, 1, 1, 1), of stochastic depth, only with ``residual``;
+            None is 1.
     """
 
     bands: tuple[Band, ...]
     hidden: Callable[[Tensor], Tensor]
     shape: tuple[int, ...]
-    residual: bool
-    scale: Tensor | None
+    residual: bool = False
+    scale: Tensor | None = None
 
 
 def project(
     maps: Tensor,
-    computation: _Computation,
+    computation: Computation,
     learned: list[nn.Parameter],
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor:
-    """Runs a computation; see ``add_mlp`` and ``project_patches``."""
+    """``hidden(maps) @ weight.T + bias``, in bands.
+
+    Args:
+        maps: (B, H, W, C).
+        computation: What is computed of them.
+        learned: What ``hidden`` learns.
+        weight: (C', D) or None.
+        bias: (C') or None.
+    """
     return _Banded.apply(maps, computation, weight, bias, *learned)
 
 
@@ -296,7 +278,7 @@ class _Banded(torch.autograd.Function):
     def forward(
         ctx: Any,
         maps: Tensor,
-        computation: _Computation,
+        computation: Computation,
         weight: Tensor | None,
         bias: Tensor | None,
         *learned: Tensor,
@@ -332,7 +314,7 @@ class _Banded(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        computation: _Computation = ctx.computation
+        computation: Computation = ctx.computation
         maps, weight, bias, *learned = ctx.saved_tensors
         needs = ctx.needs_input_grad
         totals: list[Tensor | None] = [None] * len(needs)

@@ -181,11 +181,13 @@ class NormedSoftSplit(SoftSplit):
 
         # a band holds its patches three times: unfolded, transposed, normed
         held = 3 * cols * self.patch_values
-        projected = bands.project_patches(
+        projected = bands.project(
             pixels,
-            (batch, rows, cols, self.dim),
-            bands.divide(batch, rows, held, needed),
-            hidden,
+            bands.Computation(
+                bands.divide(batch, rows, held, needed),
+                hidden,
+                (batch, rows, cols, self.dim),
+            ),
             list(self.parameters()),
             self.proj.weight if plain else None,
             self.proj.bias if plain else None,
