@@ -9,6 +9,7 @@ try:
         add_common_options,
         nothing_shown,
         one_line_errors,
+        told_endings,
     )
 except ImportError as error:
     sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
@@ -23,7 +24,19 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         help="go on from this checkpoint; 'auto' or nothing means the latest "
-        'in the work folder',
+        'in the work folder, or the beginning if there is none',
+    )
+    parser.add_argument(
+        '--save-every',
+        metavar='TIME',
+        help='save at least this often, beside what the config says, for '
+        'example 10m (s, m, h or d)',
+    )
+    parser.add_argument(
+        '--requeue',
+        action='store_true',
+        help='have Slurm run the job again after it was asked to stop '
+        '(SIGTERM or SIGUSR1: the run saves and ends with exit code 75)',
     )
     parser.add_argument(
         '--amp',
@@ -46,7 +59,8 @@ def main() -> None:
             from vitdense.preflight.prepare import prepare_training
 
         prepared = prepare_training(TrainOptions.of(args))
-    prepared.build_runner().train()
+    with told_endings():
+        prepared.train()
     print(f'work folder: {prepared.cfg.work_dir}')
 
 

@@ -48,6 +48,7 @@ MODELS = _child(roots.MODELS, 'vitdense.backbones')
 DATASETS = _child(roots.DATASETS, 'vitdense.datasets')
 HOOKS = _child(roots.HOOKS, 'vitdense.engine')
 METRICS = _child(roots.METRICS, 'vitdense.datasets')
+LOOPS = _child(roots.LOOPS, 'vitdense.engine')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
 
 # No parts of ours yet, but names to find for inherited configs.
@@ -55,7 +56,6 @@ for _root in (
     roots.DATA_SAMPLERS,
     roots.EVALUATOR,
     roots.LOG_PROCESSORS,
-    roots.LOOPS,
     roots.MODEL_WRAPPERS,
     roots.OPTIMIZERS,
     roots.OPTIM_WRAPPER_CONSTRUCTORS,

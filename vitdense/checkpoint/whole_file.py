@@ -1,19 +1,24 @@
 """Files that appear under their names only when they are whole."""
 
+import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_PART = re.compile(r'\.[0-9a-f]{16}\.part$')
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """An empty file beside ``path``, renamed to it if the block succeeds.
 
-    Nothing is left of it if the block fails. The file may be read by whom the
-    process's umask lets read new files, whatever the writer makes of it:
-    ``mkstemp`` and some writers make files that only their owner can read,
-    of no use in a cache that colleagues share.
+    Nothing is left of it if the block fails, and what has the name survives
+    a loss of power: the disk has it before it is renamed. The file may be
+    read by whom the process's umask lets read new files, whatever the writer
+    makes of it: ``mkstemp`` and some writers make files that only their owner
+    can read, of no use in a cache that colleagues share.
 
     Args:
         path: The name of the file; a file that has it is replaced.
@@ -24,6 +29,28 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(mode)
+        _to_disk(part)
         part.replace(path)
+        _to_disk(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> list[Path]:
+    """Remove what writers that were killed have left in a folder.
+
+    Args:
+        folder: Nobody else may be writing there.
+    """
+    left = [each for each in folder.glob('.*.part') if _PART.match(each.name)]
+    for each in left:
+        each.unlink(missing_ok=True)
+    return left
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

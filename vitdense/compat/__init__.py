@@ -26,6 +26,8 @@ mmengine_checkpoint_reading Checkpoints are read without   both; until
                             running it; upstream cannot    ``weights_only``
                             read its own files since       alone.
                             torch 2.6.
+                            ``last_checkpoint`` may name
+                            a file beside it.
 mmengine_config_packages    ``_base_ = 'vitdense::...'``   both; until
                             finds our configs: mmengine    mmengine lets a
                             has a fixed table of packages, package enter

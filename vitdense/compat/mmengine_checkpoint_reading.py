@@ -6,7 +6,9 @@ as it is, which cannot read mmengine's own files since torch 2.6; onedl's
 falls back to a load that runs whatever a pickle holds.
 """
 
+import functools
 import sys
+from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -56,6 +58,29 @@ def _patch(module: ModuleType) -> None:
         load_from_http=load_from_http,
         _safe_torch_load=_load,
     )
+    names = _latest_by(module.find_latest_checkpoint)
+    for name in (MODULE, 'mmengine.runner.runner', 'mmengine.runner'):
+        if name in sys.modules:
+            vars(sys.modules[name])['find_latest_checkpoint'] = names
+
+
+def _latest_by(original: Callable[[str], str | None]) -> Callable[..., Any]:
+    """mmengine's ``find_latest_checkpoint``, for names without a folder too.
+
+    ``SafeCheckpointHook`` writes them relative to the work folder, so that it
+    can be moved.
+    """
+    if hasattr(original, '__wrapped__'):
+        return original
+
+    @functools.wraps(original)
+    def find_latest_checkpoint(path: str) -> str | None:
+        found = original(path)
+        if found is None or '://' in found:
+            return found
+        return str(Path(path, found))  # an absolute path stays what it is
+
+    return find_latest_checkpoint
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:

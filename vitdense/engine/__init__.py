@@ -1,6 +1,16 @@
-"""What training registers: mixed precision, compiled backbones, the run."""
+"""What training registers: loops, hooks, mixed precision, the run."""
 
 from vitdense.engine.amp import BFloat16OptimWrapper
+from vitdense.engine.checkpoint_hook import SafeCheckpointHook
 from vitdense.engine.compile import CompileBackboneHook
+from vitdense.engine.loops import ResumableEpochLoop, ResumableIterLoop
+from vitdense.engine.preemption import PreemptionHook
 
-__all__ = ['BFloat16OptimWrapper', 'CompileBackboneHook']
+__all__ = [
+    'BFloat16OptimWrapper',
+    'CompileBackboneHook',
+    'PreemptionHook',
+    'ResumableEpochLoop',
+    'ResumableIterLoop',
+    'SafeCheckpointHook',
+]

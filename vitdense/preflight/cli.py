@@ -10,6 +10,12 @@ from io import StringIO
 
 from mmengine.config import DictAction
 
+from vitdense.engine.errors import (
+    FolderInUseError,
+    Preempted,
+    TrainingStoppedError,
+)
+
 # What mmengine, mmdet and mmseg raise while a config is read and built.
 BAD_INPUT = (
     ArithmeticError,
@@ -43,6 +49,26 @@ def one_line_errors() -> Iterator[None]:
     except BAD_INPUT as error:
         print(f'error: {describe(error)}', file=sys.stderr)
         raise SystemExit(2) from None
+
+
+@contextmanager
+def told_endings() -> Iterator[None]:
+    """End the program with one line where a training ends before its time.
+
+    With exit code 75 if it was asked to make room, else 1; with 2 if another
+    run has the work folder. Any other error keeps its traceback.
+    """
+    try:
+        yield
+    except FolderInUseError as error:
+        print(f'error: {error}', file=sys.stderr)
+        raise SystemExit(2) from None
+    except TrainingStoppedError as error:
+        print(f'error: {error}', file=sys.stderr)
+        raise SystemExit(1) from None
+    except Preempted as ending:
+        print(ending.message, file=sys.stderr)
+        raise
 
 
 @contextmanager

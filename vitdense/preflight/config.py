@@ -8,7 +8,6 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
-from mmengine.runner import find_latest_checkpoint
 
 from vitdense.preflight.cli import named
 from vitdense.preflight.keys import check_keys
@@ -75,30 +74,6 @@ def _make_room(cfg: Config, key: str, value: Any) -> None:
 def type_name(kind: Any) -> str:
     """The name of a ``type``, which may be a class too."""
     return kind if isinstance(kind, str) else str(kind.__name__)
-
-
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """Resume from a path, or with ``'auto'`` from the latest checkpoint.
-
-    Raises:
-        FileNotFoundError: If there is nothing to resume from.
-    """
-    if resume is None:
-        return
-    if resume == 'auto':
-        found = None
-        if Path(cfg.work_dir, 'last_checkpoint').is_file():
-            found = find_latest_checkpoint(cfg.work_dir)
-        if found is None:
-            raise FileNotFoundError(
-                f'--resume: no checkpoint in work_dir {cfg.work_dir!r}; '
-                'name one with --resume PATH, or leave --resume out'
-            )
-        resume = found
-    if not Path(resume).is_file():
-        raise FileNotFoundError(f'--resume: no checkpoint at {resume!r}')
-    cfg.resume = True
-    cfg.load_from = resume
 
 
 def set_auto_scale_lr(cfg: Config) -> None:

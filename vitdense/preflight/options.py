@@ -48,12 +48,18 @@ class TrainOptions(CommonOptions):
 
     Attributes:
         resume: A checkpoint to go on from, ``'auto'`` for the work folder's
-            latest, or None.
+            latest if there is one, or None.
+        save_every: Time between two checkpoints, such as ``'10m'``, beside
+            what the config says.
+        requeue: Whether Slurm is asked to run the job again when it was
+            asked to stop.
         amp: Whether to train in mixed precision.
         auto_scale_lr: Whether to scale the learning rate by the batch size.
     """
 
     resume: str | None = None
+    save_every: str | None = None
+    requeue: bool = False
     amp: bool = False
     auto_scale_lr: bool = False
 

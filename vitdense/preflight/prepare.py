@@ -3,18 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from vitdense.checkpoint import set_pickle_trust
+from vitdense.checkpoint.whole_file import remove_parts
 from vitdense.engine.runner import (
     PreparedRunner,
     ignore_deprecations,
     runner_settings,
 )
+from vitdense.engine.work_folder import check_free, occupied
 from vitdense.preflight.amp import set_amp
 from vitdense.preflight.cli import nothing_shown
 from vitdense.preflight.config import (
@@ -22,7 +26,6 @@ from vitdense.preflight.config import (
     load_config,
     set_auto_scale_lr,
     set_out,
-    set_resume,
     set_tta,
     set_visualization,
 )
@@ -38,7 +41,6 @@ from vitdense.preflight.model import (
     check_parts,
     check_training_state,
     pretrained_file,
-    read_checkpoint,
 )
 from vitdense.preflight.options import (
     CommonOptions,
@@ -46,6 +48,11 @@ from vitdense.preflight.options import (
     TrainOptions,
 )
 from vitdense.preflight.rehearsal import Rehearsal, no_traces
+from vitdense.preflight.resumable import set_resumable
+from vitdense.preflight.resume import (
+    checkpoints_to_begin_from,
+    read_first_whole,
+)
 from vitdense.preflight.summary import describe_run
 
 
@@ -60,6 +67,7 @@ class Prepared:
         checkpoints: What was read, by the path it was read from.
         summary: What is run on what, for people.
         records: What was logged so far.
+        notes: What has to be said before the run begins.
     """
 
     cfg: Config
@@ -68,6 +76,22 @@ class Prepared:
     checkpoints: dict[str, Any] = field(default_factory=dict)
     summary: str = ''
     records: Sequence[Any] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def train(self) -> None:
+        """Train, alone in the work folder.
+
+        Raises:
+            FolderInUseError: If another run is writing there.
+        """
+        work_dir = self.cfg.work_dir
+        with occupied(work_dir) as killed:
+            left = remove_parts(Path(work_dir)) if is_main_process() else ()
+            if killed:
+                self.notes.append(f'a run was killed here: {killed}')
+            if left:
+                self.notes.append(f'removed {len(left)} unfinished files')
+            self.build_runner().train()
 
     def build_runner(self) -> Runner:
         """Build mmengine's Runner; this makes the work folder."""
@@ -84,6 +108,8 @@ class Prepared:
         )
         for record in self.records:
             runner.log_unseen(record)
+        for note in self.notes:
+            runner.logger.warning(note)
         runner.logger.info(self.summary)
         if runner.rank == 0:
             print(f'{self.summary}\n  log        {runner.logger.log_file}')
@@ -102,12 +128,16 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_amp(cfg, options.amp)
         if options.auto_scale_lr:
             set_auto_scale_lr(cfg)
-        set_resume(cfg, options.resume)
-        start = cfg.get('load_from')
-        if start is None and cfg.get('resume'):
-            start = find_latest_checkpoint(cfg.work_dir)
+        set_resumable(cfg, options)
+        check_free(cfg.work_dir)
+        begin_from = checkpoints_to_begin_from(cfg, options.resume)
         splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
-        return _check(cfg, options, splits, start)
+        prepared = _check(cfg, options, splits, begin_from)
+        if options.resume == 'auto' and not begin_from:
+            prepared.notes.append(
+                f'--resume: no checkpoint in {cfg.work_dir!r}; training begins'
+            )
+        return prepared
 
 
 def prepare_testing(options: TestOptions) -> Prepared:
@@ -128,7 +158,8 @@ def prepare_testing(options: TestOptions) -> Prepared:
             set_out(cfg, options.out)
         if options.tta:
             set_tta(cfg)
-        return _check(cfg, options, ['test'], options.checkpoint)
+        check_exists(options.checkpoint)
+        return _check(cfg, options, ['test'], [options.checkpoint])
 
 
 @contextmanager
@@ -143,7 +174,7 @@ def _check(
     cfg: Config,
     options: CommonOptions,
     splits: Sequence[str],
-    start: str | None,
+    begin_from: Sequence[str],
 ) -> Prepared:
     """Check all of a config: what takes no time first.
 
@@ -151,11 +182,13 @@ def _check(
         cfg: The config, with all options applied.
         options: What was asked.
         splits: What is run: some of 'train', 'val', 'test'.
-        start: The checkpoint to begin from, if any.
+        begin_from: The checkpoint to begin from, if any; more are for when
+            it is broken.
     """
     check_numbers(cfg, splits)
-    for source in filter(None, [start, pretrained_file(cfg)]):
-        check_exists(source)
+    pretrained = pretrained_file(cfg)
+    if pretrained is not None:
+        check_exists(pretrained)
     sources = open_sources(cfg, splits)
     check_folders(sources)
     for each in sources:
@@ -166,11 +199,13 @@ def _check(
     prepared = Prepared(cfg, options, {'model': rehearsal.model})
     if 'train' in splits:
         rehearsal.set_weights()
-    if start is not None:
-        content = read_checkpoint(rehearsal.model, start)
+    if begin_from:
+        start, content, broken = read_first_whole(rehearsal.model, begin_from)
         if 'train' in splits and cfg.get('resume'):
             check_training_state(start, content)
+        prepared.notes += [f'left out: {each}' for each in broken]
         prepared.checkpoints[start] = content
+        cfg.load_from = start
     _rehearse(rehearsal, prepared, splits)
     return prepared
 

@@ -1,5 +1,7 @@
 # For training from scratch in minutes: 4 epochs of a cosine, 8 images a step.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=4)
+train_cfg = dict(
+    type='vitdense.ResumableEpochLoop', max_epochs=4, val_interval=4
+)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

@@ -1,5 +1,7 @@
 # 80 000 iterations of 4 GPUs x 4 images, polynomial decay.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
+train_cfg = dict(
+    type='vitdense.ResumableIterLoop', max_iters=80000, val_interval=8000
+)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

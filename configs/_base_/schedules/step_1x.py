@@ -1,5 +1,7 @@
 # PVT's 1x: 12 epochs at 8 GPUs x 2 images, decay on every parameter.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
+train_cfg = dict(
+    type='vitdense.ResumableEpochLoop', max_epochs=12, val_interval=1
+)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

@@ -1,12 +1,14 @@
-"""A digest over tensors, which a converted file carries and is held to."""
+"""Digests that files carry, and are held to when they are read."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 TENSORS_SHA256 = 'tensors_sha256'
+CONTENT_SHA256 = 'content_sha256'
 
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
@@ -18,3 +20,30 @@ def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
         digest.update(heading.encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def digest_content(content: Mapping[str, Any]) -> str:
+    """sha256 over all tensors and numbers in a checkpoint, at any depth.
+
+    What is neither (texts, statistics of a log) is left out.
+    """
+    tensors, numbers = {}, []
+    for name, value in _leaves('', content):
+        if isinstance(value, Tensor):
+            tensors[name] = value
+        elif isinstance(value, int | float):
+            numbers.append(f'{name}={value!r}')
+    plain = '\n'.join(sorted(numbers)).encode()
+    tensors[''] = torch.frombuffer(bytearray(plain + b'\n'), dtype=torch.uint8)
+    return digest_tensors(tensors)
+
+
+def _leaves(name: str, node: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _leaves(f'{name}.{key}', value)
+    elif isinstance(node, list | tuple):
+        for index, value in enumerate(node):
+            yield from _leaves(f'{name}.{index}', value)
+    else:
+        yield name, node

@@ -21,7 +21,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..errors import CheckpointError
-from .digest import TENSORS_SHA256, digest_tensors
+from .digest import (
+    CONTENT_SHA256,
+    TENSORS_SHA256,
+    digest_content,
+    digest_tensors,
+)
 
 MapLocation = Any  # whatever torch.load takes
 STATISTICS = ('min', 'max', 'current', 'mean')
@@ -95,7 +100,7 @@ def read_pickle(
     """
     try:
         with _allowed(_mmengine_globals()):
-            return torch.load(
+            content = torch.load(
                 file, map_location=map_location, weights_only=not _trust_pickle
             )
     except pickle.UnpicklingError as error:
@@ -106,6 +111,15 @@ def read_pickle(
         raise CheckpointError(
             f'{file} is damaged or truncated: {_first_line(error)}'
         ) from error
+    if isinstance(content, dict) and CONTENT_SHA256 in content:
+        stated = content[CONTENT_SHA256]
+        rest = {k: v for k, v in content.items() if k != CONTENT_SHA256}
+        if stated != digest_content(rest):
+            raise CheckpointError(
+                f'{file} is damaged: its content has another sha256 than it '
+                'states'
+            )
+    return content
 
 
 def sniff(path: Path) -> str:

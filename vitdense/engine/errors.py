@@ -1,0 +1,20 @@
+"""How a training ends before its time."""
+
+# of sysexits.h: a failure that is temporary, and worth another try
+EXIT_PREEMPTED = 75
+
+
+class TrainingStoppedError(RuntimeError):
+    """What ends a training, told in one line; nothing is wrong in the code."""
+
+
+class Preempted(SystemExit):
+    """A training has saved and made room, because it was asked to."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(EXIT_PREEMPTED)
+        self.message = message
+
+
+class FolderInUseError(OSError):
+    """Another run is writing to the work folder."""

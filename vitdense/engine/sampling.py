@@ -1,0 +1,211 @@
+"""Data in an order that can be taken up anywhere, whoever loads it.
+
+Every sample is loaded under random numbers of its own, seeded by the run's
+seed, the epoch and the sample's index. So a worker has no state that would
+have to be saved, the number of workers changes nothing, and a run that goes
+on in the middle of an epoch sees what it would have seen.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_dist_info
+from torch.utils.data import DataLoader
+
+from vitdense.engine.random_state import random_state_kept, seed_random
+
+
+class Draw(int):
+    """An index into a data set, with what seeds its random numbers."""
+
+    seeds: tuple[int, ...]
+
+    def __new__(cls, index: int, seeds: tuple[int, ...]) -> 'Draw':
+        """A plain index for all who do not ask for the seeds."""
+        draw = super().__new__(cls, index)
+        draw.seeds = seeds
+        return draw
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Draw, (int(self), self.seeds)
+
+
+class SeededSampler:
+    """The indices of another sampler, each with seeds: a ``Draw``.
+
+    Seeds are (seed, epoch, index), the same whatever the number of processes.
+    A sampler that is endless has an epoch each time it has been through the
+    data set. One that gives an index several times in an epoch has two more:
+    how often it came, and the process.
+
+    Args:
+        sampler: Gives indices. Others' attributes are found here too.
+        seed: Of the run, the same in all processes.
+    """
+
+    def __init__(self, sampler: Any, seed: int) -> None:
+        self.inner = sampler
+        self.seed = seed
+        self.epoch = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'inner':  # asked for before it is set, as by pickle
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch begins; the order of it is the sampler's."""
+        self.epoch = epoch
+        if hasattr(self.inner, 'set_epoch'):
+            self.inner.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        rank, world_size = get_dist_info()
+        endless = isinstance(self.inner, InfiniteSampler)
+        before: Counter[int] = Counter()
+        for position, index in enumerate(self.inner):
+            if not hasattr(index, '__index__'):
+                yield index  # not of a data set of single pictures
+                continue
+            epoch = self.epoch
+            if endless:
+                epoch += (position * world_size + rank) // self.inner.size
+            seeds: tuple[int, ...] = (self.seed, epoch, int(index))
+            if before[index] and not endless:
+                seeds += (before[index], rank)
+            before[index] += 1
+            yield Draw(index, seeds)
+
+
+class ResumableBatches:
+    """The batches of a batch sampler, from any place on.
+
+    Args:
+        batches: Gives lists of indices, and has a ``sampler``.
+        seed: Of the run, the same in all processes.
+        endless: Whether epochs follow each other without end.
+    """
+
+    def __init__(self, batches: Any, seed: int, *, endless: bool) -> None:
+        self.inner = batches
+        self.sampler = SeededSampler(batches.sampler, seed)
+        self.endless = endless
+        self.start = 0
+        batches.sampler = self.sampler
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples a whole batch has."""
+        size: int = self.inner.batch_size
+        return size
+
+    def begin_at(self, epoch: int, batch: int) -> None:
+        """Say where the next iteration begins.
+
+        Batches before are passed over by their indices; nothing is loaded.
+
+        Args:
+            epoch: The first epoch.
+            batch: How many of its batches, and if endless of those of the
+                epochs that follow, are done.
+        """
+        self.sampler.set_epoch(epoch)
+        self.start = batch
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        start, self.start = self.start, 0
+        return itertools.islice(self._batches(), start, None)
+
+    def _batches(self) -> Iterator[list[Any]]:
+        yield from self.inner
+        while self.endless:
+            self.sampler.set_epoch(self.sampler.epoch + 1)
+            yield from self.inner
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order depends on, apart from the place."""
+        inner_seed = getattr(self.sampler.inner, 'seed', None)
+        return {'seed': self.sampler.seed, 'sampler_seed': inner_seed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the order of another run, before anything is drawn."""
+        self.sampler.seed = state['seed']
+        if state['sampler_seed'] is not None:
+            self.sampler.inner.seed = state['sampler_seed']
+
+
+class SeededItems:
+    """Loads samples of a data set, each under the seeds of its ``Draw``.
+
+    PyTorch's loader calls a data set's ``__getitems__`` with a batch of
+    indices, in whichever process loads it. So the data set itself, which
+    hooks and heads may look into, is left as it is.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __call__(self, indices: list[Any]) -> list[Any]:
+        """Load a batch; outside of it no random number is drawn."""
+        with random_state_kept():
+            return [self._load(index) for index in indices]
+
+    def _load(self, index: Any) -> Any:
+        if isinstance(index, Draw):
+            seed_random(*index.seeds)
+            index = int(index)
+        return self.dataset[index]
+
+
+def resumable(
+    loader: DataLoader[Any], seed: int, *, endless: bool
+) -> DataLoader[Any]:
+    """A loader of the same data, whose order can be taken up anywhere.
+
+    Its ``batch_sampler`` is a ``ResumableBatches``.
+
+    Args:
+        loader: Made of a data set that is indexed.
+        seed: Of the run, for a sampler that has none.
+        endless: Whether epochs follow each other without end.
+
+    Raises:
+        TypeError: If its batches do not come from a sampler of indices.
+    """
+    batches: Any = loader.batch_sampler
+    if not hasattr(batches, 'sampler') or hasattr(
+        loader.dataset, '__getitems__'
+    ):
+        raise TypeError(
+            f'{type(batches).__name__} of {type(loader.dataset).__name__} '
+            'does not draw its batches from a sampler of indices'
+        )
+    dataset: Any = loader.dataset
+    dataset.__getitems__ = SeededItems(dataset)
+    # the sampler's is the same in all processes, also where theirs differ
+    own = getattr(batches.sampler, 'seed', None)
+    seed = seed if own is None else own
+    return DataLoader(
+        dataset,
+        batch_sampler=ResumableBatches(batches, seed, endless=endless),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        timeout=loader.timeout,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+        # workers are seeded by it; the run's own numbers are not used up
+        generator=torch.Generator(),
+        prefetch_factor=loader.prefetch_factor,
+        persistent_workers=loader.persistent_workers,
+    )

@@ -1,0 +1,88 @@
+"""Which checkpoint a run begins or goes on from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+from torch import nn
+
+from vitdense.checkpoint.errors import CheckpointError
+from vitdense.preflight.model import check_exists, read_checkpoint
+
+LAST = 'last_checkpoint'
+
+
+def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
+    """Files to begin from: the first, or the next one where it is broken.
+
+    Args:
+        cfg: Changed in place: it says whether the run is resumed.
+        resume: A checkpoint to go on from, ``'auto'`` for the work folder's
+            latest, or None to do what the config says. Where ``'auto'``
+            finds nothing the run begins, as a job does that is queued again
+            before it has saved.
+
+    Raises:
+        FileNotFoundError: If a file that is named is not there.
+    """
+    named = resume if resume not in (None, 'auto') else cfg.get('load_from')
+    automatic = resume == 'auto' or (cfg.get('resume') and not named)
+    if automatic:
+        found = checkpoints_of(cfg.work_dir)
+        cfg.resume = bool(found)
+        if found:
+            return found
+    elif resume is not None:
+        if not Path(resume).is_file():
+            raise FileNotFoundError(f'--resume: no checkpoint at {resume!r}')
+        cfg.resume = True
+    if named:
+        check_exists(named)
+    return [named] if named else []
+
+
+def checkpoints_of(work_dir: str) -> list[str]:
+    """Checkpoints of a training, the latest first."""
+    folder = Path(work_dir)
+    found = sorted(
+        (p for p in folder.glob('*.pth') if not p.name.startswith('best_')),
+        key=lambda path: path.stat().st_mtime_ns,
+        reverse=True,
+    )
+    if (folder / LAST).is_file():
+        last = Path(str(find_latest_checkpoint(work_dir)))
+        beside = [p for p in last.parent.glob('*.pth') if p not in found]
+        if last in [*found, *beside]:
+            found = [last, *(p for p in found if p != last)]
+    return [str(path) for path in found]
+
+
+def read_first_whole(
+    model: nn.Module, sources: Sequence[str]
+) -> tuple[str, Any, list[str]]:
+    """Read the first checkpoint that is whole.
+
+    Args:
+        model: What it is to be loaded into.
+        sources: At least one.
+
+    Returns:
+        Which it is, its content, and what is said of those before it.
+
+    Raises:
+        ValueError: If none is whole, or one does not fit the model.
+    """
+    broken = []
+    for source in sources:
+        try:
+            return source, read_checkpoint(model, source), broken
+        except CheckpointError as error:
+            if len(sources) == 1:
+                raise
+            broken.append(str(error))
+    raise ValueError(
+        f'--resume: none of {len(sources)} checkpoints is whole: '
+        + '; '.join(broken)
+    )
