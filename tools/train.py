@@ -35,6 +35,12 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the real batch size',
     )
+    parser.add_argument(
+        '--skip-broken-images',
+        action='store_true',
+        help='train on without images that are cut off or cannot be decoded; '
+        'they are counted and listed at the end',
+    )
     return parser.parse_args()
 
 
@@ -42,11 +48,15 @@ def main() -> None:
     with one_line_errors():
         args = parse_args()
         with nothing_shown():
+            from vitdense.datasets.loading import BrokenImageError
+            from vitdense.engine.finite import NonFiniteError
             from vitdense.preflight.options import TrainOptions
             from vitdense.preflight.prepare import prepare_training
 
         prepared = prepare_training(TrainOptions.of(args))
-    prepared.build_runner().train()
+    runner = prepared.build_runner()
+    with one_line_errors((BrokenImageError, NonFiniteError), code=1):
+        runner.train()
     print(f'work folder: {prepared.cfg.work_dir}')
 
 

@@ -11,6 +11,9 @@ default_hooks = dict(
     visualization=dict(type='DetVisualizationHook'),
 )
 
+# on_bad='skip' leaves out up to max_skipped=10 bad steps
+custom_hooks = [dict(type='vitdense.StopOnNonFiniteHook', on_bad='stop')]
+
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -32,17 +32,23 @@ LIBRARY_HINT = (
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(
+    kinds: tuple[type[BaseException], ...] = BAD_INPUT, code: int = 2
+) -> Iterator[None]:
     """End the program with one line on stderr where the input is bad.
 
     Meant around the checks that precede the work. An error inside the work
-    itself keeps its traceback.
+    itself keeps its traceback, but for those that say all that is to be said.
+
+    Args:
+        kinds: Which errors are one line.
+        code: The exit code.
     """
     try:
         yield
-    except BAD_INPUT as error:
+    except kinds as error:
         print(f'error: {describe(error)}', file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(code) from None
 
 
 @contextmanager
