@@ -46,6 +46,10 @@ from vitdense.preflight.options import (
     TrainOptions,
 )
 from vitdense.preflight.rehearsal import Rehearsal, no_traces
+from vitdense.preflight.safeguards import (
+    set_finite_check,
+    set_whole_images,
+)
 from vitdense.preflight.summary import describe_run
 
 
@@ -102,6 +106,8 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_amp(cfg, options.amp)
         if options.auto_scale_lr:
             set_auto_scale_lr(cfg)
+        set_finite_check(cfg)
+        set_whole_images(cfg, options.skip_broken_images)
         set_resume(cfg, options.resume)
         start = cfg.get('load_from')
         if start is None and cfg.get('resume'):
