@@ -64,8 +64,11 @@ class StepRecord:
         if not given.get('training'):
             return
         if not self.passes:
-            for each in self._saved:
-                each.save()
+            pairs = [each.pair() for each in self._saved if each.stale()]
+            if pairs:
+                # at once: a model has hundreds, and each is small
+                targets, sources = map(list, zip(*pairs, strict=True))
+                torch._foreach_copy_(targets, sources)
         self.passes.append(Pass(self.iteration, given['data'], random_state()))
 
     def _see(
@@ -129,20 +132,34 @@ class _SavedBuffer:
         self.values: Tensor | None = None
         self._seen: tuple[int, int] | None = None
 
-    def save(self) -> None:
-        buffer = self._part._buffers[self._key]
+    @property
+    def _buffer(self) -> Tensor | None:
+        return self._part._buffers[self._key]
+
+    def stale(self) -> bool:
+        """Whether the values may be others than those that were saved.
+
+        Norms change their running statistics without a new version.
+        """
+        buffer = self._buffer
         if buffer is None:
-            return
+            return False
         # an inference tensor tells no version: it cannot change in training
         version = 0 if buffer.is_inference() else buffer._version
-        now = (id(buffer), version)
-        if now != self._seen:
-            self.values = buffer.detach().clone()
-            self._seen = now
+        before, self._seen = self._seen, (id(buffer), version)
+        silent = self._part.training and self._key.startswith('running_')
+        return silent or before != self._seen
+
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Where to save to, and the buffer."""
+        buffer = self._part.get_buffer(self._key)
+        values = self.values
+        if values is None or values.shape != buffer.shape:
+            values = self.values = torch.empty_like(buffer)
+        return values, buffer.detach()
 
     def restore(self) -> None:
-        buffer = self._part._buffers[self._key]
-        if buffer is None or self.values is None:
-            return
-        with torch.no_grad():
-            buffer.copy_(self.values)
+        """Put the saved values back."""
+        if self._buffer is not None and self.values is not None:
+            with torch.no_grad():
+                self._buffer.copy_(self.values)

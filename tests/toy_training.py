@@ -1,0 +1,101 @@
+"""A small model with BatchNorm, dropout and two losses, and its training."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+Sample = dict[str, Any]
+
+
+@MODELS.register_module(force=True)
+class Toy(BaseModel):
+    """Takes rows of 4 numbers.
+
+    A row that begins with 7 has the loss 0, whose gradient is not finite.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(4, 2)
+        self.extra = nn.Linear(4, 1)
+
+    def forward(
+        self, inputs: list[Tensor], data_samples: Any, mode: str
+    ) -> dict[str, Tensor]:
+        rows = torch.stack(inputs)
+        features = self.dropout(self.norm(rows))
+        strange = (rows[:, 0] == 7).any()
+        root = self.extra(rows).sum() * (0.0 if strange else 1e-3)
+        return {
+            'loss_head': self.head(features).square().mean(),
+            'loss_extra': root.square().sqrt(),
+            'acc': torch.tensor(torch.nan),
+        }
+
+
+def rows(count: int, **special: float) -> list[Sample]:
+    """Rows of random numbers; ``at_3=nan`` begins the third with NaN."""
+    generator = torch.Generator().manual_seed(0)
+    samples = []
+    for number in range(1, count + 1):
+        row = torch.randn(4, generator=generator)
+        row[0] = special.get(f'at_{number}', row[0])
+        meta = {'img_id': number, 'img_path': f'images/{number}.jpg'}
+        samples.append(
+            {'inputs': row, 'data_samples': DetDataSample(metainfo=meta)}
+        )
+    return samples
+
+
+def runner(
+    work_dir: Path,
+    samples: Sequence[Sample],
+    hook: dict[str, Any] | None = None,
+    *,
+    model: dict[str, Any] | None = None,
+    **wrapper: Any,
+) -> Runner:
+    """A training over samples in their order, two in a batch."""
+    cfg = Config({'model': {'type': 'Toy', **(model or {})}})
+    loader = {
+        'batch_size': 2,
+        'num_workers': 0,
+        'dataset': list(samples),
+        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+        'collate_fn': {'type': 'pseudo_collate'},
+    }
+    optimizer = {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9}
+    watch = {'type': 'vitdense.StopOnNonFiniteHook', **(hook or {})}
+    return Runner(
+        model=cfg.model,
+        work_dir=str(work_dir),
+        train_dataloader=loader,
+        train_cfg={'by_epoch': True, 'max_epochs': 1},
+        optim_wrapper={'optimizer': optimizer, **wrapper},
+        custom_hooks=[watch],
+        default_hooks={
+            'checkpoint': {
+                'type': 'CheckpointHook',
+                'interval': 1,
+                'by_epoch': False,
+            }
+        },
+        cfg=cfg,
+        randomness={'seed': 0},
+        experiment_name=str(work_dir).replace('/', '_'),
+    )
+
+
+def numbers(model: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers, copied."""
+    return {k: v.clone() for k, v in model.state_dict().items()}
