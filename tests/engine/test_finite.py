@@ -87,9 +87,7 @@ def test_large_gradients_are_finite() -> None:
 
 
 @pytest.mark.parametrize('value', [NAN, 7.0])
-def test_a_step_left_out_leaves_no_trace(
-    tmp_path: Path, value: float
-) -> None:
+def test_a_step_left_out_leaves_no_trace(tmp_path: Path, value: float) -> None:
     samples = rows(8, at_4=value)
     without = runner(tmp_path / 'without', samples[:2] + samples[4:])
     without.train()
@@ -109,7 +107,7 @@ def test_a_step_left_out_leaves_no_trace(
 
 def test_no_more_steps_than_allowed_are_left_out(tmp_path: Path) -> None:
     run = runner(tmp_path, rows(8, at_1=NAN, at_5=INF), SKIP)
-    with pytest.raises(NonFiniteError, match='iteration 3.*1 steps left out'):
+    with pytest.raises(NonFiniteError, match=r'iteration 3.*1 steps left out'):
         run.train()
     assert len(kept(tmp_path)) == 2
 

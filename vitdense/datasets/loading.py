@@ -37,7 +37,8 @@ class BrokenImageError(OSError):
 class LoadImageFromFile(MMCVLoadImageFromFile):
     """mmcv's, that takes no part of an image for the whole.
 
-    OpenCV makes a half-grey picture of a JPEG that was cut, and says nothing.
+    Many versions of OpenCV, and Pillow when told to, make a half-grey picture
+    of a JPEG that was cut, and say nothing.
 
     Args:
         skip_broken: Whether another image is taken in place of one that is
@@ -158,5 +159,5 @@ def _jpeg_ends(content: bytes) -> bool:
             (length,) = struct.unpack_from('>H', content, at + 2)
             at += 2 + length
             if marker == SCAN:
-                return content.find(END, at) >= 0
+                return content.rfind(END, at) >= 0
     return False

@@ -15,6 +15,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 CLASS = '__class__'
+EMPTY = 'an array without values'
 DATA_ELEMENTS = {
     'DetDataSample': 'mmdet.structures',
     'SegDataSample': 'mmseg.structures',
@@ -35,19 +36,31 @@ def to_plain(value: Any) -> Any:
     Raises:
         TypeError: If a value in it is of a class that is not known here.
     """
-    name = type(value).__name__
-    # a parameter or another subclass of tensors would need its class
-    if isinstance(value, Tensor):
-        return value.detach().as_subclass(Tensor)
-    if value is None or isinstance(
-        value, bool | int | float | str | np.ndarray | np.generic
-    ):
+    if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, Tensor):
+        # a parameter or another subclass of tensors would need its class
+        return value.detach().as_subclass(Tensor)
+    if isinstance(value, np.ndarray | np.generic) and value.dtype != object:
+        return _plain_array(value)
     if isinstance(value, Mapping):
         return {key: to_plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        items = [to_plain(each) for each in value]
-        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, list):
+        return [to_plain(each) for each in value]
+    if isinstance(value, tuple):
+        return tuple(to_plain(each) for each in value)
+    return _plain_object(value)
+
+
+def _plain_array(value: Any) -> Any:
+    if value.size:
+        return value
+    # its pickle asks for `bytes`, which torch does not know as data
+    return {CLASS: EMPTY, 'shape': value.shape, 'dtype': value.dtype.str}
+
+
+def _plain_object(value: Any) -> Any:
+    name = type(value).__name__
     if isinstance(value, BaseDataElement) and name in DATA_ELEMENTS:
         return {
             CLASS: name,
@@ -84,6 +97,8 @@ def from_plain(value: Any) -> Any:
     held = {k: from_plain(v) for k, v in value.items() if k != CLASS}
     if name is None:
         return held
+    if name == EMPTY:
+        return np.empty(held['shape'], held['dtype'])
     if name in DATA_ELEMENTS:
         kind = getattr(import_module(DATA_ELEMENTS[name]), name)
         element = kind(metainfo=held['metainfo'])
