@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+
+from vitdense.engine.finite import NonFiniteError
 
 Sample = dict[str, Any]
 
@@ -22,8 +25,9 @@ class Toy(BaseModel):
     A row that begins with 7 has the loss 0, whose gradient is not finite.
     """
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self, dropout: float = 0.0, factor: float = 1.0) -> None:
         super().__init__()
+        self.factor = factor
         self.norm = nn.BatchNorm1d(4)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4, 2)
@@ -37,7 +41,7 @@ class Toy(BaseModel):
         strange = (rows[:, 0] == 7).any()
         root = self.extra(rows).sum() * (0.0 if strange else 1e-3)
         return {
-            'loss_head': self.head(features).square().mean(),
+            'loss_head': self.head(features).square().mean() * self.factor,
             'loss_extra': root.square().sqrt(),
             'acc': torch.tensor(torch.nan),
         }
@@ -99,3 +103,22 @@ def runner(
 def numbers(model: nn.Module) -> dict[str, Tensor]:
     """Weights and buffers, copied."""
     return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def train_one_of_two(rank: int, port: int, folder: str, on_bad: str) -> None:
+    """One of two processes; the second has a row that is not finite."""
+    address = f'tcp://127.0.0.1:{port}'
+    dist.init_process_group('gloo', address, rank=rank, world_size=2)
+    settings = {'at_6': 7.0} if rank == 1 else {}
+    hook = {'on_bad': on_bad}
+    run: Any = runner(Path(folder, str(rank)), rows(8, **settings), hook)
+    run.model = MMDistributedDataParallel(run.model)
+    outcome = ''
+    try:
+        run.train()
+    except NonFiniteError as error:
+        outcome = str(error)
+    content = {'outcome': outcome, 'state': numbers(run.model.module)}
+    torch.save(content, Path(folder, f'{rank}.pth'))
+    dist.barrier()  # the first has the store that the second needs
+    dist.destroy_process_group()

@@ -10,7 +10,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from toy_training import numbers, rows, runner
 
 from vitdense.engine import StopOnNonFiniteHook
-from vitdense.engine.finite import NonFiniteError, largest
+from vitdense.engine.finite import NonFiniteError, norms
 from vitdense.engine.kept_step import read_step
 from vitdense.engine.replay import replay
 
@@ -80,10 +80,18 @@ def test_large_gradients_are_finite() -> None:
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     for value, finite in ((1e30, True), (INF, False), (NAN, False)):
         parameter.grad = torch.tensor([value, 1.0])
-        (found,) = largest(optimizer)
+        (found,) = norms(optimizer, INF)
         assert bool(found.isfinite().all()) is finite
     parameter.grad = None
-    assert largest(optimizer) == []
+    assert norms(optimizer, 2) == []
+
+
+def test_a_large_gradient_does_not_stop(tmp_path: Path) -> None:
+    """The squares of the gradients overflow, the gradients do not."""
+    clip = {'type': 'value', 'clip_value': 1e25}
+    run = runner(tmp_path, rows(2), model={'factor': 1e22}, clip_grad=clip)
+    run.train()
+    assert kept(tmp_path) == []
 
 
 @pytest.mark.parametrize('value', [NAN, 7.0])
@@ -174,7 +182,7 @@ def test_random_numbers_are_repeated(tmp_path: Path) -> None:
 def test_weights_that_were_bad_before(tmp_path: Path) -> None:
     run = runner(tmp_path, rows(2))
     with torch.no_grad():
-        run.model.head.weight.fill_(NAN)  # type: ignore[union-attr, operator]
+        run.model.head.weight.fill_(NAN)
     with pytest.raises(NonFiniteError, match='weights before the step: head'):
         run.train()
 

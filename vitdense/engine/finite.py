@@ -124,14 +124,18 @@ class StopOnNonFiniteHook(Hook):
         if overflow is not None and overflow.item():
             return  # a fused optimizer drops the step, as a scaler does
         flags = self._record.finite_losses()
-        if self._agree([*flags, *largest(optimizer)]):
+        if self._agree([*flags, *norms(optimizer, 2)]) and self._agree(
+            # a sum of squares overflows where no gradient may, but is many
+            # times as fast on a CPU
+            [*flags, *norms(optimizer, torch.inf)]
+        ):
             self._act()
         self._record.passes.clear()
 
     def _agree(self, numbers: Iterable[Tensor], bad: bool = False) -> bool:
         """Whether in any process any number is not finite.
 
-        Here alone the host waits for the device.
+        Only here the host waits.
 
         Args:
             numbers: Numbers, and truth values that stand for them.
@@ -188,8 +192,7 @@ class StopOnNonFiniteHook(Hook):
         return Report(what, images, self._keep() if keep and what else '')
 
     def _keep(self) -> str:
-        """Write the step into the work folder; gives the command, or why
-        there is none."""
+        """Write the step to the work folder; the command, or why not."""
         record, runner = self._record, self._runner
         kept = KeptStep(
             record.passes,
@@ -227,11 +230,8 @@ def finite(number: Tensor) -> Tensor:
     return number if number.dtype == torch.bool else number.isfinite().all()
 
 
-def largest(optimizer: Optimizer) -> list[Tensor]:
-    """Vectors of the largest gradient of each parameter, one a device.
-
-    Not the usual norm: a sum of squares overflows where no gradient does.
-    """
+def norms(optimizer: Optimizer, order: float) -> list[Tensor]:
+    """The norm of each parameter's gradient, a vector for each device."""
     together: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for group in optimizer.param_groups:
         for parameter in group['params']:
@@ -246,6 +246,6 @@ def largest(optimizer: Optimizer) -> list[Tensor]:
                 key = (grad.device, grad.dtype)
                 together.setdefault(key, []).append(grad)
     return [
-        torch.stack(torch._foreach_norm(grads, torch.inf))
+        torch.stack(torch._foreach_norm(grads, order))
         for grads in together.values()
     ]
