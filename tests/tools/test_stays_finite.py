@@ -34,9 +34,7 @@ def train(
             'model.backbone.init_cfg': None,
             'train_dataloader.num_workers': 0,
             'train_dataloader.persistent_workers': False,
-            'train_dataloader.dataset.data_root': shared
-            / 'data'
-            / 'coco_tiny',
+            'train_dataloader.dataset.data_root': root,
             'train_dataloader.dataset.pipeline.2.scale': '(128,96)',
             'train_dataloader.sampler.type': 'InfiniteSampler',
             'train_cfg._delete_': True,
