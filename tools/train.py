@@ -9,7 +9,6 @@ try:
         add_common_options,
         nothing_shown,
         one_line_errors,
-        told_endings,
     )
 except ImportError as error:
     sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
@@ -48,6 +47,12 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the real batch size',
     )
+    parser.add_argument(
+        '--skip-broken-images',
+        action='store_true',
+        help='train on without images that are cut off or cannot be decoded; '
+        'they are counted and listed at the end',
+    )
     return parser.parse_args()
 
 
@@ -55,11 +60,17 @@ def main() -> None:
     with one_line_errors():
         args = parse_args()
         with nothing_shown():
+            from vitdense.datasets.loading import BrokenImageError
+            from vitdense.engine.errors import (
+                FolderInUseError,
+                TrainingStoppedError,
+            )
             from vitdense.preflight.options import TrainOptions
             from vitdense.preflight.prepare import prepare_training
 
         prepared = prepare_training(TrainOptions.of(args))
-    with told_endings():
+    stopped = (BrokenImageError, TrainingStoppedError)
+    with one_line_errors((FolderInUseError,)), one_line_errors(stopped, 1):
         prepared.train()
     print(f'work folder: {prepared.cfg.work_dir}')
 

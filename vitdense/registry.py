@@ -50,6 +50,7 @@ HOOKS = _child(roots.HOOKS, 'vitdense.engine')
 METRICS = _child(roots.METRICS, 'vitdense.datasets')
 LOOPS = _child(roots.LOOPS, 'vitdense.engine')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
+TRANSFORMS = _child(roots.TRANSFORMS, 'vitdense.datasets')
 
 # No parts of ours yet, but names to find for inherited configs.
 for _root in (
@@ -61,7 +62,6 @@ for _root in (
     roots.OPTIM_WRAPPER_CONSTRUCTORS,
     roots.PARAM_SCHEDULERS,
     roots.TASK_UTILS,
-    roots.TRANSFORMS,
     roots.VISBACKENDS,
     roots.VISUALIZERS,
     roots.WEIGHT_INITIALIZERS,

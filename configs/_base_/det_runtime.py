@@ -11,6 +11,13 @@ default_hooks = dict(
     visualization=dict(type='DetVisualizationHook'),
 )
 
+custom_hooks = [
+    # on_bad='skip' leaves out up to max_skipped=10 bad steps
+    dict(type='vitdense.StopOnNonFiniteHook', on_bad='stop'),
+    # saves and ends on SIGTERM and SIGUSR1
+    dict(type='vitdense.PreemptionHook'),
+]
+
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -1,16 +1,20 @@
 """What training registers: loops, hooks, mixed precision, the run."""
 
 from vitdense.engine.amp import BFloat16OptimWrapper
+from vitdense.engine.broken_images import BrokenImagesHook
 from vitdense.engine.checkpoint_hook import SafeCheckpointHook
 from vitdense.engine.compile import CompileBackboneHook
+from vitdense.engine.finite import StopOnNonFiniteHook
 from vitdense.engine.loops import ResumableEpochLoop, ResumableIterLoop
 from vitdense.engine.preemption import PreemptionHook
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'BrokenImagesHook',
     'CompileBackboneHook',
     'PreemptionHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'SafeCheckpointHook',
+    'StopOnNonFiniteHook',
 ]

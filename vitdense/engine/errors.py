@@ -11,9 +11,8 @@ class TrainingStoppedError(RuntimeError):
 class Preempted(SystemExit):
     """A training has saved and made room, because it was asked to."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self) -> None:
         super().__init__(EXIT_PREEMPTED)
-        self.message = message
 
 
 class FolderInUseError(OSError):

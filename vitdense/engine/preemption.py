@@ -157,14 +157,13 @@ class PreemptionHook(Hook):
         """
         self._signals.restore()
         name = self._signals.received or 'a signal to another process'
-        message = (
+        runner.logger.warning(
             f'asked to stop by {name}, saved at iteration '
             f'{self._checkpoint.saved_at}: {self._checkpoint.last_ckpt}'
         )
-        runner.logger.warning(message)
         if self.requeue and is_main_process():
             requeue()
-        raise Preempted(message)
+        raise Preempted
 
 
 def slurm_job(environ: Mapping[str, str]) -> str | None:

@@ -1,18 +1,20 @@
 """The random numbers of Python, NumPy and PyTorch, together."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
+RandomState = dict[str, Any]
 
-def random_state() -> dict[str, Any]:
+
+def random_state() -> RandomState:
     """The states of all generators of this process, as plain data."""
     kind, keys, *rest = np.random.get_state(legacy=True)
-    state: dict[str, Any] = {
+    state: RandomState = {
         'python': random.getstate(),
         # as tensors and numbers, which checkpoints are read back as
         'numpy': (kind, torch.from_numpy(np.asarray(keys, np.int64)), *rest),
@@ -23,7 +25,7 @@ def random_state() -> dict[str, Any]:
     return state
 
 
-def set_random_state(state: Mapping[str, Any]) -> None:
+def set_random_state(state: RandomState) -> None:
     """Go on from a state that ``random_state`` gave."""
     version, numbers, gauss = state['python']
     random.setstate((version, tuple(numbers), gauss))

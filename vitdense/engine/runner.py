@@ -7,6 +7,7 @@ first step on, progress. Everything is in the log file.
 import copy
 import inspect
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -76,6 +77,24 @@ class PreparedRunner(Runner):
         for handler in self.logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handle(record)
+
+    def train(self) -> nn.Module:
+        """Train; the log file has the error that ends it, if one does."""
+        try:
+            return super().train()
+        except (ArithmeticError, OSError, RuntimeError):
+            self.log_unseen(
+                logging.LogRecord(
+                    self.logger.name,
+                    logging.ERROR,
+                    __file__,
+                    0,
+                    'training ended by an error',
+                    None,
+                    sys.exc_info(),
+                )
+            )
+            raise
 
     def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
         whole = self.cfg

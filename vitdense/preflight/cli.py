@@ -10,12 +10,6 @@ from io import StringIO
 
 from mmengine.config import DictAction
 
-from vitdense.engine.errors import (
-    FolderInUseError,
-    Preempted,
-    TrainingStoppedError,
-)
-
 # What mmengine, mmdet and mmseg raise while a config is read and built.
 BAD_INPUT = (
     ArithmeticError,
@@ -38,37 +32,23 @@ LIBRARY_HINT = (
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(
+    kinds: tuple[type[BaseException], ...] = BAD_INPUT, code: int = 2
+) -> Iterator[None]:
     """End the program with one line on stderr where the input is bad.
 
     Meant around the checks that precede the work. An error inside the work
-    itself keeps its traceback.
+    itself keeps its traceback, but for those that say all that is to be said.
+
+    Args:
+        kinds: Which errors are one line.
+        code: The exit code.
     """
     try:
         yield
-    except BAD_INPUT as error:
+    except kinds as error:
         print(f'error: {describe(error)}', file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-@contextmanager
-def told_endings() -> Iterator[None]:
-    """End the program with one line where a training ends before its time.
-
-    With exit code 75 if it was asked to make room, else 1; with 2 if another
-    run has the work folder. Any other error keeps its traceback.
-    """
-    try:
-        yield
-    except FolderInUseError as error:
-        print(f'error: {error}', file=sys.stderr)
-        raise SystemExit(2) from None
-    except TrainingStoppedError as error:
-        print(f'error: {error}', file=sys.stderr)
-        raise SystemExit(1) from None
-    except Preempted as ending:
-        print(ending.message, file=sys.stderr)
-        raise
+        raise SystemExit(code) from None
 
 
 @contextmanager

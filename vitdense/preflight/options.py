@@ -55,6 +55,8 @@ class TrainOptions(CommonOptions):
             asked to stop.
         amp: Whether to train in mixed precision.
         auto_scale_lr: Whether to scale the learning rate by the batch size.
+        skip_broken_images: Whether to go on without images that are cut off
+            or cannot be decoded.
     """
 
     resume: str | None = None
@@ -62,6 +64,7 @@ class TrainOptions(CommonOptions):
     requeue: bool = False
     amp: bool = False
     auto_scale_lr: bool = False
+    skip_broken_images: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,10 @@ from vitdense.preflight.resume import (
     checkpoints_to_begin_from,
     read_first_whole,
 )
+from vitdense.preflight.safeguards import (
+    set_finite_check,
+    set_whole_images,
+)
 from vitdense.preflight.summary import describe_run
 
 
@@ -128,6 +132,8 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_amp(cfg, options.amp)
         if options.auto_scale_lr:
             set_auto_scale_lr(cfg)
+        set_finite_check(cfg)
+        set_whole_images(cfg, options.skip_broken_images)
         set_resumable(cfg, options)
         check_free(cfg.work_dir)
         begin_from = checkpoints_to_begin_from(cfg, options.resume)

@@ -74,7 +74,7 @@ def read_first_whole(
     Raises:
         ValueError: If none is whole, or one does not fit the model.
     """
-    broken = []
+    broken: list[str] = []
     for source in sources:
         try:
             return source, read_checkpoint(model, source), broken

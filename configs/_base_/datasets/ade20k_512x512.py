@@ -12,7 +12,7 @@ train_dataloader = dict(
             img_path='images/training', seg_map_path='annotations/training'
         ),
         pipeline=[
-            dict(type='LoadImageFromFile'),
+            dict(type='vitdense.LoadImageFromFile'),
             dict(type='LoadAnnotations', reduce_zero_label=True),
             dict(
                 type='RandomResize',

@@ -11,7 +11,7 @@ train_dataloader = dict(
         data_prefix=dict(img='coco/train2017/'),
         filter_cfg=dict(min_size=0),
         pipeline=[
-            dict(type='LoadImageFromFile'),
+            dict(type='vitdense.LoadImageFromFile'),
             dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
             dict(type='RandomFlip', prob=0.5),
             dict(type='PackDetInputs'),

@@ -14,7 +14,7 @@ train_dataloader = dict(
         ),
         reduce_zero_label=True,
         pipeline=[
-            dict(type='LoadImageFromFile'),
+            dict(type='vitdense.LoadImageFromFile'),
             dict(type='LoadAnnotations', reduce_zero_label=True),
             dict(type='RandomFlip', prob=0.5),
             dict(type='PackSegInputs'),
