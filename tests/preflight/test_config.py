@@ -12,7 +12,6 @@ from vitdense.preflight.config import (
     load_config,
     set_auto_scale_lr,
     set_out,
-    set_resume,
     set_tta,
     set_visualization,
 )
@@ -77,20 +76,6 @@ def test_numbers(place: str, value: float) -> None:
     with pytest.raises(ValueError, match=f'{place}={value} is not a positive'):
         check_numbers(Config({first: {key: value}}), ['train', 'val'])
     check_numbers(Config({first: {key: 1}}), ['train', 'val'])
-
-
-def test_resume(tmp_path: Path) -> None:
-    cfg = Config({'work_dir': str(tmp_path)})
-    set_resume(cfg, None)
-    assert 'resume' not in cfg
-    checkpoint = tmp_path / 'epoch_1.pth'
-    (tmp_path / 'last_checkpoint').write_text(str(checkpoint))
-    with pytest.raises(FileNotFoundError, match=r'epoch_1\.pth'):
-        set_resume(cfg, 'auto')
-    checkpoint.touch()
-    set_resume(cfg, 'auto')
-    assert cfg.resume is True
-    assert cfg.load_from == str(checkpoint)
 
 
 def test_auto_scale_lr() -> None:

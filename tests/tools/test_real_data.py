@@ -122,7 +122,7 @@ def train_and_test(
     )
     assert f'work folder: {work_dir}' in log
     assert 'eta: ' in log
-    checkpoint = (work_dir / 'last_checkpoint').read_text()
+    checkpoint = work_dir / (work_dir / 'last_checkpoint').read_text()
     tested = work_dir / 'tested'
     command(
         ROOT / 'tools' / 'test.py',

@@ -123,6 +123,7 @@ class SafeCheckpointHook(CheckpointHook):
         """Hand a resumed run its state, and name what has changed since."""
         if not runner._resume:
             return
+        self.saved_at = checkpoint['meta']['iter']
         loop: Any = runner.train_loop
         state = checkpoint.get('resume')
         if state is None or not hasattr(loop, 'load_state_dict'):
@@ -155,8 +156,8 @@ class SafeCheckpointHook(CheckpointHook):
         if self.saved_at == steps:
             return
         name = f'iter_{steps}.pth'
-        outdated = self._between[: 1 - KEPT_BETWEEN]
-        self._between = [*self._between[1 - KEPT_BETWEEN :], name]
+        names = [*(each for each in self._between if each != name), name]
+        outdated, self._between = names[:-KEPT_BETWEEN], names[-KEPT_BETWEEN:]
         runner.message_hub.update_info('between_ckpts', list(self._between))
         meta = {'epoch': runner.epoch, 'iter': steps}
         self._write(runner, name, meta, outdated)

@@ -7,10 +7,13 @@ must outlive the signal, or they would take the save with them.
 """
 
 import atexit
+import ctypes
+import functools
 import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
@@ -25,6 +28,8 @@ from vitdense.engine.errors import Preempted, TrainingStoppedError
 from vitdense.engine.rank_state import agreed
 from vitdense.registry import HOOKS
 
+# PR_SET_PDEATHSIG of Linux's prctl
+_SET_DEATH_SIGNAL = 1
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -48,6 +53,7 @@ class StopSignals:
         # multiprocessing would wait for workers that it tells to stop by the
         # very signal that they do not hear
         atexit.register(_kill_workers)
+        _children_end_with_this_process()
 
     def restore(self) -> None:
         """Obey signals as before; those that came meanwhile are done with."""
@@ -66,6 +72,20 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = signal.Signals(number).name
+
+
+@functools.cache
+def _children_end_with_this_process() -> None:
+    """See that what is forked is killed when this process is.
+
+    PyTorch's workers look for their parent, but one whose results nobody
+    takes any more waits for ever.
+    """
+    if sys.platform == 'linux':
+        prctl = ctypes.CDLL(None).prctl
+        os.register_at_fork(
+            after_in_child=lambda: prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+        )
 
 
 def _kill_workers() -> None:

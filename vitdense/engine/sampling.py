@@ -107,7 +107,7 @@ class ResumableBatches:
         return size
 
     def begin_at(self, epoch: int, batch: int) -> None:
-        """Say where the next iteration begins.
+        """Say where iterations begin from now on.
 
         Batches before are passed over by their indices; nothing is loaded.
 
@@ -120,8 +120,8 @@ class ResumableBatches:
         self.start = batch
 
     def __iter__(self) -> Iterator[list[Any]]:
-        start, self.start = self.start, 0
-        return itertools.islice(self._batches(), start, None)
+        # a loader with workers asks for an iterator twice, and uses one
+        return itertools.islice(self._batches(), self.start, None)
 
     def _batches(self) -> Iterator[list[Any]]:
         yield from self.inner

@@ -1,0 +1,138 @@
+"""Trainings in processes of their own, killed and resumed.
+
+A run is a quick start on a few pictures, one at a time.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from small_runs import where
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Training:
+    """``tools/train.py`` on a few pictures, as a user starts it."""
+
+    def __init__(
+        self, config: Path, root: Path, work_dir: Path, **settings: Any
+    ) -> None:
+        """Args: settings have ``__`` in place of dots."""
+        self.work_dir = work_dir
+        options = where(root, config) | {
+            'train_dataloader.batch_size': 1,
+            'randomness.seed': 3,
+            'default_hooks.logger.interval': 1,
+        }
+        options |= {k.replace('__', '.'): v for k, v in settings.items()}
+        self.command = [
+            *(sys.executable, str(ROOT / 'tools' / 'train.py'), str(config)),
+            *('--work-dir', str(work_dir), '--resume', '--cfg-options'),
+            *(f'{key}={value}' for key, value in options.items()),
+        ]
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start it in a group of processes of its own."""
+        path = [str(ROOT), os.environ.get('PYTHONPATH', '')]
+        return subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                'OMP_NUM_THREADS': '1',
+                'PYTHONPATH': os.pathsep.join(filter(None, path)),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self) -> str:
+        """Run it to its end; gives all that it prints."""
+        process = self.start()
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output[-4000:]
+        return output
+
+    def signal(
+        self, process: subprocess.Popen[str], number: signal.Signals
+    ) -> None:
+        """Send a signal to it and to all that it has started."""
+        os.killpg(process.pid, number)
+
+    def lines_until(
+        self, process: subprocess.Popen[str], text: str
+    ) -> Iterator[str]:
+        """What a running one prints, until a line has a text."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield line
+            if text in line:
+                return
+        raise AssertionError(f'it ended without {text!r}')
+
+    def last(self) -> dict[str, Any]:
+        """The last checkpoint's content."""
+        name = (self.work_dir / 'last_checkpoint').read_text()
+        content: dict[str, Any] = torch.load(
+            self.work_dir / name, weights_only=False
+        )
+        return content
+
+
+def kill_at_random(
+    training: Training, times: int, draw: random.Random, longest_s: float
+) -> str:
+    """Kill a training several times, then let it end; gives its output."""
+    for _ in range(times):
+        process = training.start()
+        time.sleep(draw.uniform(1.0, longest_s))
+        process.kill()
+        process.communicate(timeout=60)
+    return training.finish()
+
+
+def differing(one: Any, other: Any, place: str = '') -> list[str]:
+    """Where two checkpoints differ, by a bit or in kind."""
+    if isinstance(one, torch.Tensor):
+        same = isinstance(other, torch.Tensor) and torch.equal(one, other)
+        return [] if same else [place]
+    if isinstance(one, dict):
+        if not isinstance(other, dict) or one.keys() != other.keys():
+            return [f'{place} (keys)']
+        pairs = [(str(key), one[key], other[key]) for key in one]
+    elif isinstance(one, list | tuple):
+        if len(one) != len(other):
+            return [f'{place} (length)']
+        pairs = [
+            (str(i), *both)
+            for i, both in enumerate(zip(one, other, strict=True))
+        ]
+    else:
+        return [] if one == other else [place]
+    return [
+        where
+        for name, a, b in pairs
+        for where in differing(a, b, f'{place}.{name}')
+    ]
+
+
+def learned(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What two equal runs have in common: weights, moments, rates, place."""
+    names = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
+    kept = {name: checkpoint[name] for name in names if name in checkpoint}
+    rank = checkpoint['resume']['ranks'][0]['random']
+    loop = checkpoint['resume']['loop']
+    info = checkpoint['message_hub']['runtime_info']
+    best = {k: v for k, v in info.items() if k.startswith('best_score')}
+    place = {key: checkpoint['meta'][key] for key in ('epoch', 'iter')}
+    return {**kept, 'random': rank, 'loop': loop, **best, **place}

@@ -1,0 +1,96 @@
+"""A training that is killed and resumed ends as if it had not been."""
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from resumed_runs import Training, differing, kill_at_random, learned
+from small_runs import DETECTOR, SEGMENTER
+
+from vitdense.datasets import shapes
+
+FEW = {
+    'train_dataloader__dataset__indices': 8,
+    'val_dataloader__dataset__indices': 2,
+    'default_hooks__checkpoint__save_every': '0.3s',
+}
+EPOCHS = {
+    **FEW,
+    'train_cfg__max_epochs': 2,
+    'train_cfg__val_interval': 1,
+    'default_hooks__checkpoint__save_best': 'auto',
+}
+ITERATIONS = {
+    **FEW,
+    'train_cfg__max_iters': 20,
+    'train_cfg__val_interval': 8,
+    'default_hooks__checkpoint__interval': 6,
+}
+SEED = 20261125
+
+
+@pytest.fixture(scope='session')
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shapes data set, as other processes expect it."""
+    folder = tmp_path_factory.mktemp('data') / 'shapes'
+    shapes.ensure_shapes(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    ('config', 'settings'), [(DETECTOR, EPOCHS), (SEGMENTER, ITERATIONS)]
+)
+def test_killed_at_random(
+    root: Path, tmp_path: Path, config: Path, settings: dict, workers: int
+) -> None:
+    settings = {**settings, 'train_dataloader__num_workers': workers}
+    whole = Training(config, root, tmp_path / 'whole', **settings)
+    killed = Training(config, root, tmp_path / 'killed', **settings)
+    whole.finish()
+    print('seed', SEED)
+    kill_at_random(killed, 3, random.Random(SEED + workers), 25.0)
+    assert differing(learned(whole.last()), learned(killed.last())) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
+def test_asked_to_stop(
+    root: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """It saves, ends with 75, and goes on from there; workers live on."""
+    settings = {**EPOCHS, 'train_dataloader__num_workers': 2}
+    settings['default_hooks__checkpoint__save_every'] = '1h'
+    whole = Training(DETECTOR, root, tmp_path / 'whole', **settings)
+    whole.finish()
+    stopped = Training(DETECTOR, root, tmp_path / 'stopped', **settings)
+    process = stopped.start()
+    list(stopped.lines_until(process, 'Epoch(train) [1][3/8]'))
+    # all of the group, as Slurm does
+    stopped.signal(process, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output[-2000:]
+    assert f'asked to stop by {number.name}' in output
+    assert stopped.last()['meta']['iter'] < 8
+    assert 'resumed epoch: 0' in stopped.finish()
+    assert differing(learned(whole.last()), learned(stopped.last())) == []
+
+
+@pytest.mark.slow
+def test_broken_checkpoint_is_passed_over(root: Path, tmp_path: Path) -> None:
+    settings = {**EPOCHS, 'train_cfg__max_epochs': 2}
+    training = Training(DETECTOR, root, tmp_path / 'work', **settings)
+    training.finish()
+    last = training.work_dir / 'epoch_2.pth'
+    content = last.read_bytes()
+    last.write_bytes(content[: len(content) // 2])
+    before = torch.load(training.work_dir / 'iter_16.pth', weights_only=False)
+    output = training.finish()
+    assert 'left out: ' in output
+    assert f'{last} is damaged or truncated' in output
+    assert differing(learned(before), learned(training.last())) == [
+        '.loop.validated'
+    ]

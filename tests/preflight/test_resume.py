@@ -1,0 +1,69 @@
+"""Which checkpoint a run begins from."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
+from vitdense.preflight.resume import (
+    checkpoints_to_begin_from,
+    read_first_whole,
+)
+
+
+def config(work_dir: Path, **settings: object) -> Config:
+    return Config({'work_dir': str(work_dir), **settings})
+
+
+def test_nothing_asked(tmp_path: Path) -> None:
+    assert checkpoints_to_begin_from(config(tmp_path), None) == []
+
+
+def test_nothing_there_begins(tmp_path: Path) -> None:
+    cfg = config(tmp_path / 'absent', resume=True)
+    assert checkpoints_to_begin_from(cfg, 'auto') == []
+    assert cfg.resume is False
+
+
+def test_path_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match='no checkpoint at .*absent'):
+        checkpoints_to_begin_from(config(tmp_path), 'absent.pth')
+
+
+def test_latest_first_and_best_left_out(tmp_path: Path) -> None:
+    for age, name in enumerate(('iter_9', 'epoch_2', 'epoch_1', 'best_1')):
+        path = tmp_path / f'{name}.pth'
+        path.touch()
+        os.utime(path, (100 - age, 100 - age))
+    (tmp_path / 'last_checkpoint').write_text('epoch_2.pth')
+    cfg = config(tmp_path)
+    found = checkpoints_to_begin_from(cfg, 'auto')
+    assert [Path(path).name for path in found] == [
+        'epoch_2.pth',
+        'iter_9.pth',
+        'epoch_1.pth',
+    ]
+    assert cfg.resume is True
+
+
+def test_first_whole(tmp_path: Path) -> None:
+    model = nn.Linear(2, 3)
+    content = {'state_dict': model.state_dict(), 'meta': {'iter': 4}}
+    content[CONTENT_SHA256] = digest_content(content)
+    whole, changed, cut = (str(tmp_path / f'{i}.pth') for i in range(3))
+    torch.save(content, whole)
+    content['meta'] = {'iter': 5}
+    torch.save(content, changed)
+    Path(cut).write_bytes(Path(whole).read_bytes()[:400])
+    source, read, broken = read_first_whole(model, [cut, changed, whole])
+    assert (source, read['meta']) == (whole, {'iter': 4})
+    assert len(broken) == 2
+    assert 'has another sha256' in broken[1]
+    with pytest.raises(ValueError, match='none of 2 checkpoints is whole'):
+        read_first_whole(model, [cut, changed])
+    with pytest.raises(ValueError, match='does not fit the model'):
+        read_first_whole(nn.Linear(2, 4), [cut, whole])
