@@ -41,7 +41,7 @@ def test_others_are_left() -> None:
     set_resumable(cfg, TrainOptions(config=''))
     assert cfg.train_cfg.type == 'MyLoop'
     assert 'custom_hooks' not in cfg
-    with pytest.raises(ValueError, match="--save-every: .* is 'MyHook'"):
+    with pytest.raises(ValueError, match=r"--save-every: .* is 'MyHook'"):
         set_resumable(cfg, TrainOptions(config='', save_every='1h'))
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def test_nothing_there_begins(tmp_path: Path) -> None:
 
 
 def test_path_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match='no checkpoint at .*absent'):
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint at .*absent'):
         checkpoints_to_begin_from(config(tmp_path), 'absent.pth')
 
 
@@ -52,7 +53,10 @@ def test_latest_first_and_best_left_out(tmp_path: Path) -> None:
 
 def test_first_whole(tmp_path: Path) -> None:
     model = nn.Linear(2, 3)
-    content = {'state_dict': model.state_dict(), 'meta': {'iter': 4}}
+    content: dict[str, Any] = {
+        'state_dict': model.state_dict(),
+        'meta': {'iter': 4},
+    }
     content[CONTENT_SHA256] = digest_content(content)
     whole, changed, cut = (str(tmp_path / f'{i}.pth') for i in range(3))
     torch.save(content, whole)

@@ -19,11 +19,13 @@ LOCK = '.lock'
 def check_free(work_dir: str) -> None:
     """See that no other run is writing to a folder; changes nothing.
 
+    The first process asks for all: the others of its run would be in its way.
+
     Raises:
         FolderInUseError: If one is, naming its process and machine.
     """
     path = Path(work_dir, LOCK)
-    if path.is_file():
+    if is_main_process() and path.is_file():
         with path.open('r+') as file:
             _lock(file, work_dir)
 
