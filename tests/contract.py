@@ -232,6 +232,31 @@ class BackboneContract:
         assert not any(norm.training for norm in norms)
         assert model.stages[-1].training
 
+    @pytest.mark.parametrize('norm_eval', [False, True])
+    @pytest.mark.parametrize('with_cp', [False, True])
+    @pytest.mark.parametrize('banded', [False, True])
+    def test_gradients_are_laid_out_as_weights(
+        self,
+        banded: bool,
+        with_cp: bool,
+        norm_eval: bool,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Else DDP warns, of axes of size 1 too."""
+        if banded:
+            monkeypatch.setattr('vitdense.layers.bands.BAND_VALUES', 2000)
+            monkeypatch.setattr('vitdense.layers.bands.KEPT_VALUES', 0)
+        model = self.build(with_cp=with_cp, norm_eval=norm_eval).train()
+        levels = model(images(64, 64, batch=2))
+        sum(level.square().mean() for level in levels).backward()
+        strides = {
+            name: (p.grad.stride(), p.stride())
+            for name, p in model.named_parameters()
+            if p.grad is not None
+        }
+        assert strides
+        assert not [n for n, (one, other) in strides.items() if one != other]
+
     @pytest.fixture(params=[False, True], ids=['eval', 'train'])
     def in_bands(
         self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

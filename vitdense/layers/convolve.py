@@ -77,9 +77,20 @@ def _convolve(
     groups: int,
 ) -> Tensor:
     feature_map = to_map(tokens, hw)
+    weight = plainly_laid_out(weight)
     return to_tokens(
         F.conv2d(feature_map, weight, bias, stride, padding, 1, groups)
     )
+
+
+def plainly_laid_out(weight: Tensor) -> Tensor:
+    """The same view, whose gradient has the strides of a plain tensor.
+
+    Along axes of size 1 a convolution of channels-last maps gives its
+    weight's gradient strides of its own; DDP and optimizers take that for
+    another layout.
+    """
+    return weight.reshape(len(weight), -1).view(weight.shape)
 
 
 @torch.library.custom_op('vitdense::convolve', mutates_args=())
@@ -143,7 +154,7 @@ def _backward(
         groups,
         [of_tokens, not of_tokens, False],
     )
-    return to_tokens(grads[0]) if of_tokens else grads[1].contiguous()
+    return to_tokens(grads[0]) if of_tokens else plainly_laid_out(grads[1])
 
 
 @_backward.register_fake

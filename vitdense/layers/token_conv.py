@@ -6,7 +6,7 @@ B images, H x W grid, N = H * W tokens, C channels; primes mark the result's.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitdense.layers.convolve import cells, convolve
+from vitdense.layers.convolve import cells, convolve, plainly_laid_out
 
 
 class TokenConv(nn.Conv2d):
@@ -95,4 +95,5 @@ class PatchConv(TokenConv):
         patches = grid.unflatten(2, (cols, patch)).unflatten(1, (rows, patch))
         # (B, H', patch, W', patch, C) -> (B, N', patch^2 * C)
         patches = patches.transpose(2, 3).flatten(3).flatten(1, 2)
-        return F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias)
+        rows_of_weights = plainly_laid_out(weight).permute(0, 2, 3, 1)
+        return F.linear(patches, rows_of_weights.flatten(1), bias)
