@@ -116,5 +116,5 @@ def test_seed_of_a_checkpoint_is_taken() -> None:
 
 def test_refuses_batches_without_a_sampler() -> None:
     batches: Any = [[0, 1], [2, 3]]
-    with pytest.raises(TypeError, match='list of Noise does not draw'):
+    with pytest.raises(TypeError, match='list of Noise does not load'):
         resumable(DataLoader(Noise(), batch_sampler=batches), 0, endless=False)

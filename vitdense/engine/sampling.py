@@ -69,6 +69,9 @@ class SeededSampler:
     def __iter__(self) -> Iterator[Any]:
         rank, world_size = get_dist_info()
         endless = isinstance(self.inner, InfiniteSampler)
+        if endless:
+            # it goes on where any iterator before has stopped
+            self.inner.indices = self.inner._indices_of_rank()
         before: Counter[int] = Counter()
         for position, index in enumerate(self.inner):
             if not hasattr(index, '__index__'):
@@ -180,15 +183,18 @@ def resumable(
         endless: Whether epochs follow each other without end.
 
     Raises:
-        TypeError: If its batches do not come from a sampler of indices.
+        TypeError: If its batches do not come from a sampler of indices, or
+            its data set does not load its items one by one.
     """
     batches: Any = loader.batch_sampler
-    if not hasattr(batches, 'sampler') or hasattr(
-        loader.dataset, '__getitems__'
+    if (
+        not hasattr(batches, 'sampler')
+        or not hasattr(loader.dataset, '__dict__')
+        or hasattr(loader.dataset, '__getitems__')
     ):
         raise TypeError(
             f'{type(batches).__name__} of {type(loader.dataset).__name__} '
-            'does not draw its batches from a sampler of indices'
+            'does not load single items by the indices of a sampler'
         )
     dataset: Any = loader.dataset
     dataset.__getitems__ = SeededItems(dataset)

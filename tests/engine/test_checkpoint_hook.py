@@ -1,0 +1,184 @@
+"""Checkpoints that are whole, and what is removed only after."""
+
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from toy_training import rows
+
+from vitdense.checkpoint.reading.safe import read_file
+from vitdense.engine.checkpoint_hook import SafeCheckpointHook, seconds
+from vitdense.engine.errors import Preempted
+
+
+class Rows(list[Any]):
+    """A data set whose items can be loaded in another way."""
+
+
+def training(
+    work_dir: Path, *, epochs: int = 3, resume: bool = False, **hook: Any
+) -> Runner:
+    """A toy's training of four steps an epoch, saved after each epoch."""
+    cfg = Config({'model': {'type': 'Toy', 'dropout': 0.5}})
+    checkpoint = {
+        'type': 'vitdense.SafeCheckpointHook',
+        'interval': 1,
+        **hook,
+    }
+    return Runner(
+        model=cfg.model,
+        work_dir=str(work_dir),
+        train_dataloader={
+            'batch_size': 2,
+            'num_workers': 0,
+            'dataset': Rows(rows(8)),
+            'sampler': {'type': 'DefaultSampler', 'shuffle': True},
+            'collate_fn': {'type': 'pseudo_collate'},
+        },
+        train_cfg={
+            'type': 'vitdense.ResumableEpochLoop',
+            'max_epochs': epochs,
+        },
+        optim_wrapper={
+            'optimizer': {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9},
+            'accumulative_counts': 3,
+        },
+        custom_hooks=[{'type': 'vitdense.PreemptionHook'}],
+        default_hooks={'checkpoint': checkpoint},
+        resume=resume,
+        cfg=cfg,
+        randomness={'seed': 0},
+        experiment_name=f'{work_dir}_{resume}'.replace('/', '_'),
+    )
+
+
+def names(work_dir: Path) -> list[str]:
+    return sorted(path.name for path in work_dir.glob('*.pth'))
+
+
+def test_last_is_named_beside_itself_and_older_ones_go(tmp_path: Path) -> None:
+    training(tmp_path, max_keep_ckpts=2).train()
+    assert names(tmp_path) == ['epoch_2.pth', 'epoch_3.pth']
+    assert (tmp_path / 'last_checkpoint').read_text() == 'epoch_3.pth'
+    assert not list(tmp_path.glob('.*.part'))
+
+
+def test_stops_in_an_accumulation_and_goes_on_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients that wait for more are kept; the folder may be moved."""
+    whole = training(tmp_path / 'whole')
+    whole.train()
+    stopped = training(tmp_path / 'stopped')
+    step = stopped.model.train_step
+
+    def train_step(*args: Any, **settings: Any) -> Any:
+        if stopped.iter == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return step(*args, **settings)
+
+    monkeypatch.setattr(stopped.model, 'train_step', train_step)
+    with pytest.raises(Preempted) as ending:
+        stopped.train()
+    assert ending.value.code == 75
+    assert names(tmp_path / 'stopped') == ['epoch_1.pth', 'iter_5.pth']
+    moved = (tmp_path / 'stopped').rename(tmp_path / 'moved')
+    saved = read_file(moved / 'iter_5.pth')
+    assert saved['resume']['ranks'][0]['gradients']
+    resumed = training(moved, resume=True)
+    resumed.train()
+    expected = whole.model.state_dict()
+    for name, tensor in resumed.model.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+    # as it was, for whoever comes after
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_changes_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    training(tmp_path, epochs=1).train()
+    other = training(tmp_path, epochs=2, resume=True)
+    other._train_dataloader['batch_size'] = 4
+    log = Path(other.log_dir)
+    other.train()
+    text = next(log.glob('*.log')).read_text()
+    assert 'changed since the checkpoint: images a process: 2 -> 4' in text
+    assert 'resuming will not be exact: 1 changes' in text
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """One error; what was whole stays whole."""
+    script = f"""
+import resource, sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+from pathlib import Path
+from test_checkpoint_hook import training
+run = training(Path({str(tmp_path)!r}))
+size = Path({str(tmp_path)!r}, 'first').stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+run.train()
+"""
+    first = tmp_path / 'first'
+    first.write_bytes(b'\0' * 12_000)
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stderr[-2000:], resource.RLIMIT_FSIZE)
+    assert 'TrainingStoppedError: cannot write the checkpoint' in done.stderr
+    assert 'File too large' in done.stderr
+    for path in tmp_path.glob('*.pth'):
+        read_file(path)
+    assert not list(tmp_path.glob('.*.part'))
+
+
+def test_best_before_goes_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best of before is there while the new one is written."""
+    run = training(tmp_path, save_best='score', rule='greater')
+    hook: Any = next(h for h in run.hooks if isinstance(h, SafeCheckpointHook))
+    seen = []
+    save = run.save_checkpoint
+
+    def look(*args: Any, **settings: Any) -> None:
+        seen.append([n for n in names(tmp_path) if n.startswith('best')])
+        save(*args, **settings)
+
+    monkeypatch.setattr(run, 'save_checkpoint', look)
+    run._train_loop = run.build_train_loop(run._train_loop)
+    run.optim_wrapper = run.build_optim_wrapper(run.optim_wrapper)
+    hook.before_train(run)
+    for epoch, score in enumerate((1.0, 2.0, 0.5)):
+        run.train_loop._epoch = epoch
+        hook.after_val_epoch(run, {'score': score})
+    assert seen == [[], ['best_score_epoch_0.pth']]
+    assert [n for n in names(tmp_path) if n.startswith('best')] == [
+        'best_score_epoch_1.pth'
+    ]
+
+
+def test_seconds() -> None:
+    assert seconds('10m') == 600
+    assert seconds('1.5h') == 5400
+    assert seconds(90) == 90
+    assert seconds(None) is None
+    for wrong in ('', '10x', '-1', '0s', 'm'):
+        with pytest.raises(ValueError, match=re.escape(f'{wrong!r} is no')):
+            seconds(wrong)
+
+
+def test_refuses_what_the_hook_does_not_take() -> None:
+    with pytest.raises(TypeError, match=r"takes no \['intervall'\]"):
+        SafeCheckpointHook(intervall=3)
