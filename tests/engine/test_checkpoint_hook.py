@@ -180,5 +180,5 @@ def test_seconds() -> None:
 
 
 def test_refuses_what_the_hook_does_not_take() -> None:
-    with pytest.raises(TypeError, match=r"takes no \['intervall'\]"):
-        SafeCheckpointHook(intervall=3)
+    with pytest.raises(TypeError, match=r"takes no \['span'\]"):
+        SafeCheckpointHook(span=3)
