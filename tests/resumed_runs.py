@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from small_runs import where
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Training:
