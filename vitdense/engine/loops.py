@@ -173,6 +173,8 @@ class ResumableIterLoop(_Resumable, IterBasedTrainLoop):
             self._validated = False
             self.run_iter(data_batch)
             self._validate_if_due()
+        # ends the workers, which would load for ever
+        self.dataloader_iterator = None
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         model: nn.Module = self.runner.model

@@ -60,7 +60,6 @@ class StopSignals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        atexit.unregister(_kill_workers)
 
     @property
     def received(self) -> str:
