@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from resumed_runs import Training, differing, kill_at_random, learned
 from small_runs import DETECTOR, SEGMENTER
 
@@ -86,13 +85,11 @@ def test_broken_checkpoint_is_passed_over(root: Path, tmp_path: Path) -> None:
     settings = {**EPOCHS, 'train_cfg__max_epochs': 2}
     training = Training(DETECTOR, root, tmp_path / 'work', **settings)
     training.finish()
+    expected = learned(training.last())
     last = training.work_dir / 'epoch_2.pth'
-    content = last.read_bytes()
-    last.write_bytes(content[: len(content) // 2])
-    before = torch.load(training.work_dir / 'iter_16.pth', weights_only=False)
+    last.write_bytes(last.read_bytes()[:100_000])
+    # by time, one of the end may have been saved too
+    (training.work_dir / 'iter_16.pth').unlink(missing_ok=True)
     output = training.finish()
-    assert 'left out: ' in output
-    assert f'{last} is damaged or truncated' in output
-    assert differing(learned(before), learned(training.last())) == [
-        '.loop.validated'
-    ]
+    assert f'left out: {last} is damaged or truncated' in output
+    assert differing(expected, learned(training.last())) == []
