@@ -78,18 +78,3 @@ def test_asked_to_stop(
     assert ', going on' in output
     assert 'Epoch(train) [1][1/8]' not in output
     assert differing(learned(whole.last()), learned(stopped.last())) == []
-
-
-@pytest.mark.slow
-def test_broken_checkpoint_is_passed_over(root: Path, tmp_path: Path) -> None:
-    settings = {**EPOCHS, 'train_cfg__max_epochs': 2}
-    training = Training(DETECTOR, root, tmp_path / 'work', **settings)
-    training.finish()
-    expected = learned(training.last())
-    last = training.work_dir / 'epoch_2.pth'
-    last.write_bytes(last.read_bytes()[:100_000])
-    # by time, one of the end may have been saved too
-    (training.work_dir / 'iter_16.pth').unlink(missing_ok=True)
-    output = training.finish()
-    assert f'left out: {last} is damaged or truncated' in output
-    assert differing(expected, learned(training.last())) == []
