@@ -1,7 +1,6 @@
 """Checkpoints that are whole, and what is removed only after."""
 
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -102,6 +101,20 @@ def test_stops_in_an_accumulation_and_goes_on_elsewhere(
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_interval_stays_where_a_time_was_saved_before(tmp_path: Path) -> None:
+    """Steps saved by time are outdated by later ones; intervals are not."""
+    run = training(tmp_path, by_epoch=False, interval=4)
+    hook: Any = next(h for h in run.hooks if isinstance(h, SafeCheckpointHook))
+    hook._between = ['iter_4.pth', 'iter_3.pth']  # as of a run before
+    run.train()
+    assert names(tmp_path) == ['iter_12.pth', 'iter_4.pth', 'iter_8.pth']
+    hook.save_between(run, 13)
+    hook.save_between(run, 14)
+    hook.save_between(run, 15)
+    assert 'iter_4.pth' in names(tmp_path)
+    assert 'iter_13.pth' not in names(tmp_path)
+
+
 def test_changes_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,7 +148,6 @@ run.train()
         text=True,
         check=False,
     )
-    print(done.stderr[-2000:], resource.RLIMIT_FSIZE)
     assert 'TrainingStoppedError: cannot write the checkpoint' in done.stderr
     assert 'File too large' in done.stderr
     for path in tmp_path.glob('*.pth'):

@@ -56,6 +56,20 @@ def test_killed_at_random(
 
 
 @pytest.mark.slow
+def test_broken_checkpoint_is_passed_over(root: Path, tmp_path: Path) -> None:
+    training = Training(DETECTOR, root, tmp_path / 'work', **EPOCHS)
+    training.finish()
+    expected = learned(training.last())
+    last = training.work_dir / 'epoch_2.pth'
+    last.write_bytes(last.read_bytes()[:100_000])
+    # by time, one of the end may have been saved too
+    (training.work_dir / 'iter_16.pth').unlink(missing_ok=True)
+    output = training.finish()
+    assert f'left out: {last} is damaged or truncated' in output
+    assert differing(expected, learned(training.last())) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
 def test_asked_to_stop(
     root: Path, tmp_path: Path, number: signal.Signals

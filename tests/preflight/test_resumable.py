@@ -40,7 +40,7 @@ def test_others_are_left() -> None:
     cfg.default_hooks.checkpoint.type = 'MyHook'
     set_resumable(cfg, TrainOptions(config=''))
     assert cfg.train_cfg.type == 'MyLoop'
-    assert 'custom_hooks' not in cfg
+    assert cfg.custom_hooks == []
     with pytest.raises(ValueError, match=r"--save-every: .* is 'MyHook'"):
         set_resumable(cfg, TrainOptions(config='', save_every='1h'))
 
@@ -57,3 +57,20 @@ def test_requeue_needs_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = settings(type='EpochBasedTrainLoop')
     with pytest.raises(ValueError, match='--requeue: this is no job of Slurm'):
         set_resumable(cfg, TrainOptions(config='', requeue=True))
+
+
+def test_no_checkpoints_no_saving_on_a_signal() -> None:
+    """A config of ours that is told to keep no checkpoints still trains."""
+    cfg = settings(type='EpochBasedTrainLoop')
+    cfg.default_hooks.checkpoint = None
+    cfg.custom_hooks = [{'type': 'vitdense.PreemptionHook'}, {'type': 'Mine'}]
+    set_resumable(cfg, TrainOptions(config=''))
+    assert [hook['type'] for hook in cfg.custom_hooks] == ['Mine']
+    with pytest.raises(ValueError, match=r'--requeue: .* is None; choose'):
+        set_resumable(cfg, TrainOptions(config='', requeue=True))
+
+
+def test_a_loop_without_a_kind_is_left_to_mmengine() -> None:
+    cfg = settings(max_epochs=1)
+    set_resumable(cfg, TrainOptions(config=''))
+    assert cfg.train_cfg == {'max_epochs': 1}

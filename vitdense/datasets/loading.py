@@ -1,6 +1,7 @@
 """Images that are whole, or an error that names the file."""
 
 import json
+import logging
 import os
 import struct
 from typing import Any
@@ -120,7 +121,9 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
 
     def _note(self, path: str, fault: str) -> None:
         """Append a line, as one write, which processes can do at once."""
-        print_log(f'left out: {fault}', logger='current', level=30)
+        print_log(
+            f'left out: {fault}', logger='current', level=logging.WARNING
+        )
         if self.broken_list is None:
             return
         line = json.dumps({'path': str(path), 'fault': fault}) + '\n'

@@ -32,7 +32,8 @@ class SafeCheckpointHook(CheckpointHook):
     then ``last_checkpoint`` names it, relative to its own folder, and what is
     outdated is removed. It holds a digest of its content, and what the loops
     of ``vitdense.engine.loops`` go on from, so that a resumed run ends as if
-    it had never been interrupted.
+    it had never been interrupted. Before an evaluation it saves too, unless
+    this place is saved already, so that the evaluation can be left.
 
     Args:
         save_every: Time between two checkpoints, beside ``interval``: seconds
@@ -69,6 +70,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.saved_at: int | None = None
         self._between: list[str] = []
         self._states: list[dict[str, Any]] | None = None
+        self._identity: dict[str, Any] | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Begin to count the time; find what an earlier run has left."""
@@ -110,10 +112,13 @@ class SafeCheckpointHook(CheckpointHook):
         if self._states is not None:
             loop: Any = runner.train_loop
             known = hasattr(loop, 'state_dict')
+            if self._identity is None:
+                # once: it reads all annotations, which do not change
+                self._identity = identity_of(runner)
             checkpoint['resume'] = {
                 'loop': loop.state_dict() if known else None,
                 'ranks': self._states,
-                'identity': identity_of(runner),
+                'identity': self._identity,
             }
         checkpoint[CONTENT_SHA256] = digest_content(checkpoint)
 
@@ -173,7 +178,10 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.append(step)
             kept = list(self.keep_ckpt_ids)
             runner.message_hub.update_info('keep_ckpt_ids', kept)
-        self._write(runner, self.filename_tmpl.format(step), meta, outdated)
+        name = self.filename_tmpl.format(step)
+        # an interval's now, which stays
+        self._between = [each for each in self._between if each != name]
+        self._write(runner, name, meta, outdated)
 
     def _write(
         self,

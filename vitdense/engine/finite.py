@@ -12,16 +12,16 @@ from mmengine.dist import (
     get_world_size,
 )
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from vitdense.engine.errors import TrainingStoppedError
 from vitdense.engine.finite_report import Report, compose, describe
 from vitdense.engine.kept_step import KeptStep
+from vitdense.engine.rank_state import bare_model
 from vitdense.engine.replay import images_of
 from vitdense.engine.step_record import StepRecord
 from vitdense.registry import HOOKS
@@ -73,7 +73,7 @@ class StopOnNonFiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Begin to watch the model and its optimizers."""
         self._runner = runner
-        self._record = StepRecord(bare(runner.model))
+        self._record = StepRecord(bare_model(runner))
         self._handles = [
             each.register_step_pre_hook(self._before_step)
             for each in self._optimizers()
@@ -218,12 +218,6 @@ class StopOnNonFiniteHook(Hook):
             each.optimizer
             for each in (wrapper.values() if several else [wrapper])
         ]
-
-
-def bare(model: Any) -> nn.Module:
-    """The model inside of what wraps it for several processes."""
-    inner: nn.Module = model.module if is_model_wrapper(model) else model
-    return inner
 
 
 def finite(number: Tensor) -> Tensor:

@@ -49,9 +49,10 @@ class _Resumable:
     @property
     def images_in_step(self) -> int:
         """Images of one step, in all processes."""
-        batches = self.dataloader.batch_sampler
-        size: int = batches.batch_size * get_world_size()
-        return size
+        size = self.dataloader.batch_sampler.batch_size
+        # mmdet's batches of several sources tell how many of each
+        whole: int = size if isinstance(size, int) else sum(size)
+        return whole * get_world_size()
 
     @property
     def _batches(self) -> ResumableBatches | None:

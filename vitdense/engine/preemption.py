@@ -176,9 +176,10 @@ class PreemptionHook(Hook):
         """
         self._signals.restore()
         name = self._signals.received or 'a signal to another process'
+        last = self._checkpoint.last_ckpt or 'the checkpoint it resumed'
         runner.logger.warning(
             f'asked to stop by {name}, saved at iteration '
-            f'{self._checkpoint.saved_at}: {self._checkpoint.last_ckpt}'
+            f'{self._checkpoint.saved_at}: {last}'
         )
         if self.requeue and is_main_process():
             requeue()

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
@@ -93,7 +94,7 @@ def _digest(dataset: Any) -> str:
         ]
         waiting += [other for other in inner if other is not None]
         digest.update(str(len(each)).encode())
-        annotations = vars(each).get('data_bytes')
-        if annotations is not None:
+        annotations = getattr(each, 'data_bytes', None)
+        if isinstance(annotations, np.ndarray):
             digest.update(annotations.data)
     return digest.hexdigest()[:16]

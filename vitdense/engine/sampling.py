@@ -104,10 +104,9 @@ class ResumableBatches:
         batches.sampler = self.sampler
 
     @property
-    def batch_size(self) -> int:
-        """How many samples a whole batch has."""
-        size: int = self.inner.batch_size
-        return size
+    def batch_size(self) -> Any:
+        """How many samples a whole batch has, as the batch sampler tells."""
+        return self.inner.batch_size
 
     def begin_at(self, epoch: int, batch: int) -> None:
         """Say where iterations begin from now on.

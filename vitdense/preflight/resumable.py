@@ -22,44 +22,52 @@ PREEMPTION = 'vitdense.PreemptionHook'
 def set_resumable(cfg: Config, options: TrainOptions) -> None:
     """Put the parts that resume exactly in the place of mmengine's.
 
-    Other loops, and other checkpoint hooks, are left as they are.
+    Other loops, and other checkpoint hooks, are left as they are; without
+    the hook that saves at any step there is no saving on a signal either.
 
     Raises:
         ValueError: If an option asks for what these do not do.
     """
-    by_epoch = cfg.train_cfg.pop('by_epoch', None)
-    if by_epoch is not None and 'type' not in cfg.train_cfg:
-        names = list(LOOPS)
-        cfg.train_cfg.type = names[0] if by_epoch else names[1]
-    kind = type_name(cfg.train_cfg.get('type', ''))
-    cfg.train_cfg.type = LOOPS.get(kind, cfg.train_cfg.get('type'))
+    loop = cfg.train_cfg
+    if 'type' not in loop and 'by_epoch' in loop:
+        epochs, iterations = LOOPS
+        loop.type = epochs if loop.pop('by_epoch') else iterations
+    if type_name(loop.get('type', '')) in LOOPS:
+        loop.type = LOOPS[type_name(loop.type)]
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     checkpoint = hooks.setdefault('checkpoint', ConfigDict(type=HOOK))
-    if checkpoint and type_name(checkpoint.type) == 'CheckpointHook':
-        checkpoint.type = HOOK
-    safe = bool(checkpoint) and type_name(checkpoint.type) == HOOK
+    kind = type_name(checkpoint.type) if checkpoint else None
+    if kind == 'CheckpointHook':
+        checkpoint.type = kind = HOOK
+    asked = {
+        '--save-every': options.save_every is not None,
+        '--requeue': options.requeue,
+    }
+    if kind != HOOK and any(asked.values()):
+        names = ' and '.join(name for name, given in asked.items() if given)
+        raise ValueError(
+            f'{names}: default_hooks.checkpoint is {kind!r}; choose {HOOK!r}'
+        )
     if options.save_every is not None:
         seconds(options.save_every)
-        if not safe:
-            raise ValueError(
-                '--save-every: default_hooks.checkpoint is '
-                f'{checkpoint and checkpoint.type!r}; choose {HOOK!r}'
-            )
         checkpoint.save_every = options.save_every
-    if safe:
-        _set_preemption(cfg, requeue=options.requeue)
+    _set_preemption(cfg, wanted=kind == HOOK, requeue=options.requeue)
 
 
-def _set_preemption(cfg: Config, *, requeue: bool) -> None:
+def _set_preemption(cfg: Config, *, wanted: bool, requeue: bool) -> None:
+    """Have the hook that saves on a signal once, or not at all."""
     hooks = list(cfg.get('custom_hooks') or [])
     ours = [h for h in hooks if type_name(h['type']) == PREEMPTION]
-    if not ours:
-        ours = [ConfigDict(type=PREEMPTION)]
-        cfg.custom_hooks = [*hooks, *ours]
+    others = [h for h in hooks if h not in ours]
+    if not wanted:
+        cfg.custom_hooks = others
+        return
+    hook = ours[0] if ours else ConfigDict(type=PREEMPTION)
+    cfg.custom_hooks = [*others, hook]
     if requeue:
         if slurm_job(os.environ) is None or shutil.which('scontrol') is None:
             raise ValueError(
                 '--requeue: this is no job of Slurm (SLURM_JOB_ID and '
                 'scontrol are not here)'
             )
-        ours[0]['requeue'] = True
+        hook.requeue = True

@@ -9,9 +9,8 @@ from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
 from vitdense.checkpoint.errors import CheckpointError
+from vitdense.engine.checkpoint_hook import LAST
 from vitdense.preflight.model import check_exists, read_checkpoint
-
-LAST = 'last_checkpoint'
 
 
 def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
@@ -52,10 +51,10 @@ def checkpoints_of(work_dir: str) -> list[str]:
         reverse=True,
     )
     if (folder / LAST).is_file():
+        # it may be in a folder of its own, as out_dir says
         last = Path(str(find_latest_checkpoint(work_dir)))
-        beside = [p for p in last.parent.glob('*.pth') if p not in found]
-        if last in [*found, *beside]:
-            found = [last, *(p for p in found if p != last)]
+        if last.is_file():
+            found = [last, *(path for path in found if path != last)]
     return [str(path) for path in found]
 
 
