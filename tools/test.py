@@ -50,12 +50,15 @@ def main() -> None:
     with one_line_errors():
         args = parse_args()
         with nothing_shown():
+            from vitdense.engine.errors import TrainingStoppedError
+            from vitdense.engine.processes import ended_together
             from vitdense.preflight.options import TestOptions
             from vitdense.preflight.prepare import prepare_testing
 
-        prepared = prepare_testing(TestOptions.of(args))
-    prepared.build_runner().test()
-    print(f'work folder: {prepared.cfg.work_dir}')
+        with ended_together(report=False):
+            prepared = prepare_testing(TestOptions.of(args))
+    with one_line_errors((TrainingStoppedError,), 1), ended_together():
+        prepared.test()
 
 
 if __name__ == '__main__':

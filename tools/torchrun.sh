@@ -15,7 +15,7 @@ if ! [[ $processes =~ ^[1-9][0-9]*$ ]]; then
 fi
 
 export PYTHONPATH="$tools/..${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "${PYTHON:-python}" -m vitdense.engine.launch \
     --nnodes "${NNODES:-1}" \
     --node_rank "${NODE_RANK:-0}" \
     --nproc_per_node "$processes" \

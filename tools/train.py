@@ -65,14 +65,19 @@ def main() -> None:
                 FolderInUseError,
                 TrainingStoppedError,
             )
+            from vitdense.engine.processes import ended_together
             from vitdense.preflight.options import TrainOptions
             from vitdense.preflight.prepare import prepare_training
 
-        prepared = prepare_training(TrainOptions.of(args))
+        with ended_together(report=False):
+            prepared = prepare_training(TrainOptions.of(args))
     stopped = (BrokenImageError, TrainingStoppedError)
-    with one_line_errors((FolderInUseError,)), one_line_errors(stopped, 1):
+    with (
+        one_line_errors((FolderInUseError,)),
+        one_line_errors(stopped, 1),
+        ended_together(),
+    ):
         prepared.train()
-    print(f'work folder: {prepared.cfg.work_dir}')
 
 
 if __name__ == '__main__':

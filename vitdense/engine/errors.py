@@ -1,5 +1,6 @@
 """How a training ends before its time."""
 
+EXIT_BAD_INPUT = 2
 # of sysexits.h: a failure that is temporary, and worth another try
 EXIT_PREEMPTED = 75
 

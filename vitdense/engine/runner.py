@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
@@ -20,6 +21,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
+
+from vitdense.engine.sync_batch_norm import share_statistics_on_cpu
 
 
 def runner_settings(cfg: Config) -> dict[str, Any]:
@@ -71,6 +74,25 @@ class PreparedRunner(Runner):
             for handler in screen_handlers(logger):
                 handler.addFilter(is_for_the_screen)
         return logger
+
+    def wrap_model(
+        self, model_wrapper_cfg: Mapping[str, Any] | None, model: nn.Module
+    ) -> nn.Module:
+        """Wrap the model for several processes, on CPUs too."""
+        settings = dict(model_wrapper_cfg or {})
+        on_cpus = self.distributed and get_device() == 'cpu'
+        if on_cpus and not settings:
+            settings = {
+                'broadcast_buffers': False,
+                'find_unused_parameters': self.cfg.get(
+                    'find_unused_parameters', False
+                ),
+                'device_ids': None,
+            }
+        wrapped: nn.Module = super().wrap_model(settings or None, model)
+        if on_cpus:
+            share_statistics_on_cpu(wrapped)
+        return wrapped
 
     def log_unseen(self, record: logging.LogRecord) -> None:
         """Log what was said before the run to the file, not to the screen."""

@@ -47,8 +47,18 @@ def one_line_errors(
     try:
         yield
     except kinds as error:
-        print(f'error: {describe(error)}', file=sys.stderr)
+        tell_error(describe(error))
         raise SystemExit(code) from None
+
+
+def tell_error(text: str) -> None:
+    """Print an error once, however many processes have it."""
+    # what starts PyTorch is imported late: --help has no need of it
+    from vitdense.engine.processes import to_tell
+
+    told = to_tell(text)
+    if told is not None:
+        print(f'error: {told}', file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -97,7 +107,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Print ``error: ...`` and exit with 2."""
-        print(f'error: {message}', file=sys.stderr)
+        tell_error(message)
         raise SystemExit(2)
 
 
@@ -135,7 +145,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started several processes, if any',
+        help='what started several processes, if any; torchrun is found '
+        'without being named',
     )
     parser.add_argument(
         '--local_rank',

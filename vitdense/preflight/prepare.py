@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,12 @@ from mmengine.runner import Runner
 
 from vitdense.checkpoint import set_pickle_trust
 from vitdense.checkpoint.whole_file import remove_parts
+from vitdense.engine.processes import (
+    find_launcher,
+    join,
+    leave,
+    restarted,
+)
 from vitdense.engine.runner import (
     PreparedRunner,
     ignore_deprecations,
@@ -96,6 +102,17 @@ class Prepared:
             if left:
                 self.notes.append(f'removed {len(left)} unfinished files')
             self.build_runner().train()
+        self._end()
+
+    def test(self) -> None:
+        """Score the checkpoint."""
+        self.build_runner().test()
+        self._end()
+
+    def _end(self) -> None:
+        if is_main_process():
+            print(f'work folder: {self.cfg.work_dir}')
+        leave()
 
     def build_runner(self) -> Runner:
         """Build mmengine's Runner; this makes the work folder."""
@@ -127,8 +144,11 @@ def prepare_training(options: TrainOptions) -> Prepared:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    with _nothing_left(options):
-        cfg = load_config(options)
+    notes = []
+    if options.resume is None and restarted():
+        options = replace(options, resume='auto')
+        notes.append('restarted by torchrun: resuming')
+    with _joined(options) as cfg:
         set_amp(cfg, options.amp)
         if options.auto_scale_lr:
             set_auto_scale_lr(cfg)
@@ -139,6 +159,7 @@ def prepare_training(options: TrainOptions) -> Prepared:
         begin_from = checkpoints_to_begin_from(cfg, options.resume)
         splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
         prepared = _check(cfg, options, splits, begin_from)
+        prepared.notes += notes
         if options.resume == 'auto' and not begin_from:
             prepared.notes.append(
                 f'--resume: no checkpoint in {cfg.work_dir!r}; training begins'
@@ -153,8 +174,7 @@ def prepare_testing(options: TestOptions) -> Prepared:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    with _nothing_left(options):
-        cfg = load_config(options)
+    with _joined(options) as cfg:
         cfg.load_from = options.checkpoint
         if options.show or options.show_dir is not None:
             set_visualization(
@@ -169,11 +189,15 @@ def prepare_testing(options: TestOptions) -> Prepared:
 
 
 @contextmanager
-def _nothing_left(options: CommonOptions) -> Iterator[None]:
-    """Read checkpoints as asked; show nothing and leave nothing behind."""
+def _joined(options: CommonOptions) -> Iterator[Config]:
+    """Read the config and join the processes that run it; read checkpoints
+    as asked, show nothing and leave nothing behind."""
     set_pickle_trust(options.trust_pickle)
     with nothing_shown(), no_traces():
-        yield
+        launcher = find_launcher(options.launcher)
+        cfg = load_config(replace(options, launcher=launcher))
+        join(launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}))
+        yield cfg
 
 
 def _check(

@@ -1,0 +1,69 @@
+"""torchrun with one last word: ``python -m vitdense.engine.launch``.
+
+Takes the arguments of ``torchrun``. Where a process fails, it tells which one
+and why in a line, and where the tool has told it already, it ends with the
+tool's own exit code.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from torch.distributed import run
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+from vitdense.engine.errors import EXIT_BAD_INPUT, EXIT_PREEMPTED
+
+# The tools tell what these mean themselves.
+TOLD = (EXIT_BAD_INPUT, EXIT_PREEMPTED)
+# What asks a training to make room; torchrun hands it on to the processes,
+# which have 30 seconds then.
+STOPPING = ('SIGTERM', 'SIGUSR1')
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a program in several processes; gives the exit code.
+
+    Args:
+        args: Those of torchrun; None takes the command line's.
+    """
+    logging.getLogger('torch.distributed.elastic').setLevel(logging.CRITICAL)
+    options = run.parse_args(list(args) if args is not None else None)
+    if hasattr(options, 'signals_to_handle'):
+        options.signals_to_handle += ',SIGUSR1'
+    else:  # PyTorch before 2.9: the signal would end it, not the processes
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        run.run(options)
+    except SignalException as error:
+        number = signal.Signals(error.sigval)
+        return EXIT_PREEMPTED if number.name in STOPPING else 128 + number
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode in TOLD:
+            return int(failure.exitcode)
+        print(
+            f'error: process {rank} (pid {failure.pid}) {_end(failure)}; '
+            'all have ended',
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _end(failure: Any) -> str:
+    """How a process has ended, with its last error if it left one."""
+    if failure.exitcode < 0:
+        return f'was killed by {failure.signal_name()}'
+    left = failure.error_file_data.get('message', {})
+    said = left.get('message', '') if isinstance(left, dict) else left
+    return f'ended with exit code {failure.exitcode}' + (
+        said and f': {" ".join(said.split())}'
+    )
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,91 @@
+"""Signals by which schedulers ask a training to make room.
+
+SIGTERM (a preemption, a limit of time) and SIGUSR1 (Slurm's ``--signal``) are
+noted, and obeyed by the training at its next step. Schedulers signal every
+process of a job: those that this one has started, which load data or compile,
+must outlive the signal, or they would take the save with them.
+"""
+
+import atexit
+import ctypes
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+# PR_SET_PDEATHSIG of Linux's prctl
+_SET_DEATH_SIGNAL = 1
+STOPPING = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class StopSignals:
+    """Notes signals from ``install`` to ``restore``."""
+
+    def __init__(self) -> None:
+        self._noted = ''
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def install(self) -> None:
+        """Note signals from now on; only in the main thread.
+
+        The thread blocks them too: what it starts inherits that. Whether a
+        signal then reaches the handler by another thread or waits for this
+        one, ``received`` finds it.
+        """
+        for each in STOPPING:
+            self._handlers[each] = signal.signal(each, self._note)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        # multiprocessing would wait for workers that it tells to stop by the
+        # very signal that they do not hear
+        atexit.register(_kill_workers)
+        _children_end_with_this_process()
+
+    def restore(self) -> None:
+        """Obey signals as before; those that came meanwhile are done with."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    @property
+    def received(self) -> str:
+        """The name of a signal that has come, or nothing."""
+        waiting = signal.sigpending() & set(STOPPING)
+        for number in waiting:
+            self._noted = self._noted or signal.Signals(number).name
+        return self._noted
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._noted = signal.Signals(number).name
+
+
+@functools.cache
+def _children_end_with_this_process() -> None:
+    """See that what is forked is killed when this process is.
+
+    PyTorch's workers look for their parent, but one whose results nobody
+    takes any more waits for ever.
+    """
+    os.register_at_fork(
+        after_in_child=lambda: when_parent_ends(signal.SIGKILL)
+    )
+
+
+def when_parent_ends(number: signal.Signals) -> None:
+    """Have this process signalled when its parent is gone, on Linux."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, number)
+
+
+def _kill_workers() -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
+def obey_signals() -> None:
+    """End at once when told to, also where signals were only noted."""
+    for each in STOPPING:
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)

@@ -1,0 +1,80 @@
+"""BatchNorm over the batches of all processes, on CPUs.
+
+PyTorch's ``SyncBatchNorm`` refuses tensors that are on no accelerator.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributed import is_initialized
+from torch.distributed.nn.functional import all_reduce
+
+
+class CPUSyncBatchNorm(nn.SyncBatchNorm):
+    """``torch.nn.SyncBatchNorm`` whose tensors are on a CPU.
+
+    The same sums in all processes, and gradients through them.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name
+        """(B, C, ...) -> (B, C, ...).
+
+        Raises:
+            ValueError: In training, if there is one value per channel in all
+                processes together.
+        """
+        if not self.training or not is_initialized():
+            return super().forward(input)
+        self._check_input_dim(input)
+        axes = [0, *range(2, input.dim())]
+        count = input.new_tensor([input.numel() / input.size(1)])
+        packed = torch.cat([input.sum(axes), count])
+        sums, count = all_reduce(packed).split([self.num_features, 1])
+        if count <= 1:
+            raise ValueError(
+                'Expected more than 1 value per channel when training, got '
+                f'input size {tuple(input.shape)} in each process'
+            )
+        column = [1, -1, *[1] * (input.dim() - 2)]  # beside (B, C, ...)
+        mean = sums / count
+        centred = input - mean.view(column)
+        variance = all_reduce(centred.square().sum(axes)) / count
+        self._track(mean.detach(), variance.detach(), count)
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scale = scale * self.weight
+        result = centred * scale.view(column)
+        return result + self.bias.view(column) if self.affine else result
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        """Move the running statistics; the variance without its bias."""
+        if self.running_mean is None or self.running_var is None:
+            return
+        seen = cast('Tensor', self.num_batches_tracked).add_(1)
+        share = 1 / float(seen) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance * count / (count - 1), share)
+
+
+def share_statistics_on_cpu(model: nn.Module) -> None:
+    """Put ``CPUSyncBatchNorm`` in the place of PyTorch's; parameters and
+    buffers stay the same tensors."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) is not nn.SyncBatchNorm:
+                continue
+            norm = CPUSyncBatchNorm(
+                child.num_features,
+                child.eps,
+                child.momentum,
+                child.affine,
+                child.track_running_stats,
+                child.process_group,
+            )
+            tensors = (child.named_parameters, child.named_buffers)
+            for key, tensor in (pair for each in tensors for pair in each()):
+                setattr(norm, key, tensor)
+            norm.train(child.training)
+            setattr(module, name, norm)
