@@ -14,16 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from processes import ROOT, environment, torchrun
 from small_runs import where
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Training:
     """``tools/train.py`` on a few pictures, as a user starts it."""
 
     def __init__(
-        self, config: Path, root: Path, work_dir: Path, **settings: Any
+        self,
+        config: Path,
+        root: Path,
+        work_dir: Path,
+        *,
+        processes: int = 1,
+        **settings: Any,
     ) -> None:
         """Args: settings have ``__`` in place of dots."""
         self.work_dir = work_dir
@@ -33,23 +38,20 @@ class Training:
             'default_hooks.logger.interval': 1,
         }
         options |= {k.replace('__', '.'): v for k, v in settings.items()}
+        several = processes > 1
         self.command = [
-            *(sys.executable, str(ROOT / 'tools' / 'train.py'), str(config)),
+            *(torchrun(processes) if several else [sys.executable]),
+            *(str(ROOT / 'tools' / 'train.py'), str(config)),
             *('--work-dir', str(work_dir), '--resume', '--cfg-options'),
             *(f'{key}={value}' for key, value in options.items()),
         ]
 
     def start(self) -> subprocess.Popen[str]:
         """Start it in a group of processes of its own."""
-        path = [str(ROOT), os.environ.get('PYTHONPATH', '')]
         return subprocess.Popen(
             self.command,
             cwd=ROOT,
-            env={
-                **os.environ,
-                'OMP_NUM_THREADS': '1',
-                'PYTHONPATH': os.pathsep.join(filter(None, path)),
-            },
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -130,9 +132,9 @@ def learned(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What two equal runs have in common: weights, moments, rates, place."""
     names = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
     kept = {name: checkpoint[name] for name in names if name in checkpoint}
-    rank = checkpoint['resume']['ranks'][0]['random']
+    ranks = checkpoint['resume']['ranks']
     loop = checkpoint['resume']['loop']
     info = checkpoint['message_hub']['runtime_info']
     best = {k: v for k, v in info.items() if k.startswith('best_score')}
     place = {key: checkpoint['meta'][key] for key in ('epoch', 'iter')}
-    return {**kept, 'random': rank, 'loop': loop, **best, **place}
+    return {**kept, 'ranks': ranks, 'loop': loop, **best, **place}

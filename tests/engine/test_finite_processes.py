@@ -1,18 +1,12 @@
 """Several processes agree on a step that is not finite."""
 
-import socket
 from pathlib import Path
 
 import pytest
 import torch
+from processes import free_port
 from torch.multiprocessing.spawn import spawn
 from toy_training import train_one_of_two
-
-
-def free_port() -> int:
-    with socket.socket() as open_socket:
-        open_socket.bind(('127.0.0.1', 0))
-        return int(open_socket.getsockname()[1])
 
 
 @pytest.mark.slow

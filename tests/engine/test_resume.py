@@ -1,10 +1,13 @@
 """A training that is killed and resumed ends as if it had not been."""
 
+import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
+from processes import children_of
 from resumed_runs import Training, differing, kill_at_random, learned
 from small_runs import DETECTOR, SEGMENTER
 
@@ -52,6 +55,30 @@ def test_killed_at_random(
     whole.finish()
     print('seed', SEED)
     kill_at_random(killed, 3, random.Random(SEED + workers), 25.0)
+    assert differing(learned(whole.last()), learned(killed.last())) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('config', 'settings'), [(DETECTOR, EPOCHS), (SEGMENTER, ITERATIONS)]
+)
+def test_two_processes_killed_at_random(
+    root: Path, tmp_path: Path, config: Path, settings: dict
+) -> None:
+    """One of the two, or torchrun itself: all end, and all goes on."""
+    draw = random.Random(SEED)
+    whole, killed = (
+        Training(config, root, tmp_path / name, processes=2, **settings)
+        for name in ('whole', 'killed')
+    )
+    whole.finish()
+    for number in range(3):
+        process = killed.start()
+        time.sleep(draw.uniform(8.0, 20.0))
+        victims = [process.pid, *children_of(process.pid)]
+        os.kill(victims[number % len(victims)], signal.SIGKILL)
+        process.communicate(timeout=60)
+    killed.finish()
     assert differing(learned(whole.last()), learned(killed.last())) == []
 
 

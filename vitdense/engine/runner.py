@@ -10,7 +10,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -18,6 +18,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
+from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
@@ -79,20 +80,20 @@ class PreparedRunner(Runner):
         self, model_wrapper_cfg: Mapping[str, Any] | None, model: nn.Module
     ) -> nn.Module:
         """Wrap the model for several processes, on CPUs too."""
-        settings = dict(model_wrapper_cfg or {})
-        on_cpus = self.distributed and get_device() == 'cpu'
-        if on_cpus and not settings:
-            settings = {
-                'broadcast_buffers': False,
-                'find_unused_parameters': self.cfg.get(
-                    'find_unused_parameters', False
-                ),
-                'device_ids': None,
-            }
-        wrapped: nn.Module = super().wrap_model(settings or None, model)
-        if on_cpus:
-            share_statistics_on_cpu(wrapped)
-        return wrapped
+        if not (self.distributed and get_device() == 'cpu'):
+            return cast(
+                'nn.Module', super().wrap_model(model_wrapper_cfg, model)
+            )
+        if self.cfg.get('sync_bn') is not None:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        share_statistics_on_cpu(model)
+        unused = self.cfg.get('find_unused_parameters', False)
+        settings = model_wrapper_cfg or {
+            'broadcast_buffers': False,
+            'find_unused_parameters': unused,
+        }
+        kind = {'type': 'MMDistributedDataParallel', 'module': model}
+        return cast('nn.Module', MODEL_WRAPPERS.build({**kind, **settings}))
 
     def log_unseen(self, record: logging.LogRecord) -> None:
         """Log what was said before the run to the file, not to the screen."""

@@ -9,13 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import is_initialized
 from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class CPUSyncBatchNorm(nn.SyncBatchNorm):
+class CPUSyncBatchNorm(_BatchNorm):
     """``torch.nn.SyncBatchNorm`` whose tensors are on a CPU.
 
-    The same sums in all processes, and gradients through them.
+    It takes the same sums over all processes, and gradients through them.
     """
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
+        if input.dim() < 2:
+            raise ValueError(f'expected (B, C, ...), got {tuple(input.shape)}')
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name
         """(B, C, ...) -> (B, C, ...).
@@ -63,7 +68,7 @@ def share_statistics_on_cpu(model: nn.Module) -> None:
     buffers stay the same tensors."""
     for module in model.modules():
         for name, child in module.named_children():
-            if type(child) is not nn.SyncBatchNorm:
+            if not isinstance(child, nn.SyncBatchNorm):
                 continue
             norm = CPUSyncBatchNorm(
                 child.num_features,
@@ -71,7 +76,6 @@ def share_statistics_on_cpu(model: nn.Module) -> None:
                 child.momentum,
                 child.affine,
                 child.track_running_stats,
-                child.process_group,
             )
             tensors = (child.named_parameters, child.named_buffers)
             for key, tensor in (pair for each in tensors for pair in each()):

@@ -1,0 +1,56 @@
+"""Several processes, started by torchrun as users start them."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as open_socket:
+        open_socket.bind(('127.0.0.1', 0))
+        return int(open_socket.getsockname()[1])
+
+
+def torchrun(count: int, *more: str) -> list[str]:
+    """A command that runs what follows it in so many processes."""
+    return [
+        *(sys.executable, '-m', 'vitdense.engine.launch'),
+        *('--nproc_per_node', str(count)),
+        *('--master_port', str(free_port()), *more),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """Variables of a process that finds the package and helpers of tests."""
+    path = [str(ROOT), str(ROOT / 'tests'), os.environ.get('PYTHONPATH', '')]
+    return {
+        **os.environ,
+        'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': os.pathsep.join(filter(None, path)),
+    }
+
+
+def run(
+    command: list[str], timeout_s: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; its output is all in one."""
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def children_of(pid: int) -> list[int]:
+    """What a running process has started, first one first."""
+    tasks = Path(f'/proc/{pid}/task').glob('*/children')
+    return sorted(int(c) for task in tasks for c in task.read_text().split())

@@ -1,0 +1,37 @@
+"""A hook that writes down the loss of every step, over all processes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class StepLosses(Hook):
+    """Writes ``losses.json`` in the work folder: a number for each step."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """The mean over processes, which have batches of one size."""
+        loss = torch.as_tensor(float(outputs['loss']), dtype=torch.float64)
+        all_reduce(loss, 'mean')
+        self.losses.append(float(loss))
+
+    def after_train(self, runner: Runner) -> None:
+        """Write them down."""
+        if is_main_process():
+            path = Path(runner.work_dir, 'losses.json')
+            path.write_text(json.dumps(self.losses))
