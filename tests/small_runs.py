@@ -25,6 +25,14 @@ def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
+@pytest.fixture(scope='session')
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole shapes data set, as other processes expect it."""
+    folder = tmp_path_factory.mktemp('data') / 'shapes'
+    shapes.ensure_shapes(folder)
+    return folder
+
+
 def where(
     root: object, config: Path = DETECTOR, splits: tuple[str, ...] = SPLITS
 ) -> dict[str, Any]:
@@ -41,7 +49,8 @@ def where(
         for split in splits
         for key, value in places.items()
     }
-    if config != SEGMENTER:
+    derived = config.read_text()
+    if config != SEGMENTER and str(SEGMENTER) not in derived:
         annotations = f'{root}/coco/annotations/instances_val2017.json'
         for split in splits[1:]:
             settings[f'{split}_evaluator.ann_file'] = annotations

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from processes import children_of
 from resumed_runs import Training, differing, kill_at_random, learned
-from small_runs import DETECTOR, SEGMENTER
+from small_runs import DETECTOR, SEGMENTER, root
 
-from vitdense.datasets import shapes
+__all__ = ['root']
 
 FEW = {
     'train_dataloader__dataset__indices': 8,
@@ -31,14 +31,6 @@ ITERATIONS = {
     'default_hooks__checkpoint__interval': 6,
 }
 SEED = 20261125
-
-
-@pytest.fixture(scope='session')
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shapes data set, as other processes expect it."""
-    folder = tmp_path_factory.mktemp('data') / 'shapes'
-    shapes.ensure_shapes(folder)
-    return folder
 
 
 @pytest.mark.slow

@@ -139,7 +139,7 @@ def test_the_first_screen_of_segmentation(
     assert outcome.err == ''
     lines = outcome.out.splitlines()
     (log,) = (tmp_path / 'work').glob('*/*.log')
-    assert lines[:7] == [
+    assert lines[:8] == [
         '  train      EncoderDecoder with vitdense.PVT v2-b0, '
         '3.9 M parameters',
         '  weights    none, from scratch',
@@ -148,10 +148,11 @@ def test_the_first_screen_of_segmentation(
         f'  val data   2 pictures of {small_shapes} by 2, 5 classes (ground, '
         'circle, square, triangle, star)',
         '  length     1 steps, on cpu',
+        '  step       2 images, learning rate 0.001, meant for 8 images',
         f'  folder     {tmp_path / "work"}',
         f'  log        {log}',
     ]
-    assert 'eta: ' in lines[7]
+    assert 'eta: ' in lines[8]
     # what was said while things were built is kept
     assert 'The prefix is not set' in log.read_text()
 
@@ -181,7 +182,7 @@ def test_the_first_screen(
     assert 'OneDL' not in outcome.out
     if not shown:
         progress = next(i for i, line in enumerate(lines) if 'eta: ' in line)
-        assert progress == 7, lines[: progress + 1]
+        assert progress == 8, lines[: progress + 1]
     assert lines[-1] == f'work folder: {tmp_path / "work"}'
     text = log.read_text()
     for each in ('System environment:', 'Config:', 'Hooks will', 'eta: '):

@@ -27,7 +27,8 @@ def script(
     name: str, *args: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a script of ``tools`` from another folder."""
-    ours = ('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'PYTHONPATH')
+    ours = ('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'MAX_RESTARTS')
+    ours += ('PYTHONPATH',)
     kept = {key: os.environ[key] for key in os.environ if key not in ours}
     return subprocess.run(
         [str(ROOT / 'tools' / name), *args],
@@ -52,8 +53,9 @@ def test_dist_train_keeps_arguments_as_they_are(stub: Path) -> None:
         script('dist_train.sh', 'a b.py', '2', '--amp', PYTHON=str(stub))
     )
     assert arguments == [
-        *('-m', 'torch.distributed.run'),
+        *('-m', 'vitdense.engine.launch'),
         *('--nnodes', '1', '--node_rank', '0', '--nproc_per_node', '2'),
+        *('--max_restarts', '0'),
         *('--master_addr', '127.0.0.1', '--master_port', '29500'),
         *(str(ROOT / 'tools/train.py'), 'a b.py', '--amp'),
         *('--launcher', 'pytorch'),
@@ -68,11 +70,13 @@ def test_dist_test_reads_where_the_machines_are(stub: Path) -> None:
             NNODES='4',
             NODE_RANK='3',
             MASTER_ADDR='first',
+            MAX_RESTARTS='3',
             PORT='29511',
         )
     )
     assert arguments[2:] == [
         *('--nnodes', '4', '--node_rank', '3', '--nproc_per_node', '8'),
+        *('--max_restarts', '3'),
         *('--master_addr', 'first', '--master_port', '29511'),
         *(str(ROOT / 'tools/test.py'), 'c.py', 'epoch_1.pth', '--tta'),
         *('--launcher', 'pytorch'),

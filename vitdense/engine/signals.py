@@ -80,6 +80,8 @@ def when_parent_ends(number: signal.Signals) -> None:
 
 
 def _kill_workers() -> None:
+    # PyTorch's handler takes the end of a worker for an error
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for child in multiprocessing.active_children():
         child.kill()
 

@@ -3,13 +3,32 @@
 PyTorch's ``SyncBatchNorm`` refuses tensors that are on no accelerator.
 """
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributed import is_initialized
-from torch.distributed.nn.functional import all_reduce
+from torch.distributed import all_reduce, is_initialized
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, number: Tensor) -> Tensor:
+        total = number.clone()
+        all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        all_reduce(total)
+        return total
+
+
+def _total(number: Tensor) -> Tensor:
+    return cast('Tensor', _Total.apply(number))
 
 
 class CPUSyncBatchNorm(_BatchNorm):
@@ -35,7 +54,7 @@ class CPUSyncBatchNorm(_BatchNorm):
         axes = [0, *range(2, input.dim())]
         count = input.new_tensor([input.numel() / input.size(1)])
         packed = torch.cat([input.sum(axes), count])
-        sums, count = all_reduce(packed).split([self.num_features, 1])
+        sums, count = _total(packed).split([self.num_features, 1])
         if count <= 1:
             raise ValueError(
                 'Expected more than 1 value per channel when training, got '
@@ -44,7 +63,7 @@ class CPUSyncBatchNorm(_BatchNorm):
         column = [1, -1, *[1] * (input.dim() - 2)]  # beside (B, C, ...)
         mean = sums / count
         centred = input - mean.view(column)
-        variance = all_reduce(centred.square().sum(axes)) / count
+        variance = _total(centred.square().sum(axes)) / count
         self._track(mean.detach(), variance.detach(), count)
         scale = (variance + self.eps).rsqrt()
         if self.affine:
@@ -81,4 +100,4 @@ def share_statistics_on_cpu(model: nn.Module) -> None:
             for key, tensor in (pair for each in tensors for pair in each()):
                 setattr(norm, key, tensor)
             norm.train(child.training)
-            setattr(module, name, norm)
+            module.add_module(name, norm)

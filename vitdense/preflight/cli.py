@@ -54,9 +54,12 @@ def one_line_errors(
 def tell_error(text: str) -> None:
     """Print an error once, however many processes have it."""
     # what starts PyTorch is imported late: --help has no need of it
-    from vitdense.engine.processes import to_tell
-
-    told = to_tell(text)
+    try:
+        from vitdense.engine.processes import to_tell
+    except ImportError:  # a library is missing: what there is to tell
+        told: str | None = text
+    else:
+        told = to_tell(text)
     if told is not None:
         print(f'error: {told}', file=sys.stderr, flush=True)
 

@@ -38,6 +38,8 @@ def describe_run(
         lines['length'] = (
             f'{epochs}{loop.max_iters} steps, on {world}{get_device()}'
         )
+        if _batch_size(rehearsal._train_dataloader):
+            lines['step'] = _step(rehearsal, cfg)
     lines['folder'] = cfg.work_dir
     return '\n'.join(f'  {key:<10} {text}' for key, text in lines.items())
 
@@ -68,16 +70,51 @@ def _weights(cfg: Config, training: bool) -> str:
     return f'backbone from {files[0]}' if files else 'none, from scratch'
 
 
+def _step(rehearsal: Rehearsal, cfg: Config) -> str:
+    """How many images an update of the weights is made from, and its rate
+    as scaled for them."""
+    each = _batch_size(rehearsal._train_dataloader)
+    world = get_world_size()
+    wrapper = rehearsal.optim_wrapper
+    rounds = getattr(wrapper, '_accumulative_counts', 1)
+    factors = [
+        f'{world} processes' * (world > 1),
+        f'{rounds} rounds' * (rounds > 1),
+    ]
+    made = ' x '.join([*filter(None, factors), str(each)])
+    text = f'{each * world * rounds} images' + f' ({made})' * (
+        made != f'{each}'
+    )
+    optimizer = getattr(wrapper, 'optimizer', None)
+    rate = optimizer and optimizer.defaults.get('lr')
+    if rate is None:  # several optimizers
+        return text
+    scaling = cfg.get('auto_scale_lr') or {}
+    meant_for = scaling.get('base_batch_size', each * world)
+    ratio = each * world / meant_for
+    if ratio == 1:
+        return f'{text}, learning rate {rate:g}'
+    if scaling.get('enable'):
+        return (
+            f'{text}, learning rate {rate * ratio:g}, scaled from {rate:g} '
+            f'for {meant_for} images'
+        )
+    return f'{text}, learning rate {rate:g}, meant for {meant_for} images'
+
+
+def _batch_size(loader: Any) -> Any:
+    """How many pictures make a batch; None where a sampler draws freely."""
+    return getattr(loader.batch_sampler, 'batch_size', loader.batch_size)
+
+
 def _data(loader: Any) -> str:
     dataset = loader.dataset
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
     named = ', '.join(classes[:MAX_CLASSES])
     more = ', ...' * (len(classes) > MAX_CLASSES)
     root = getattr(dataset, 'data_root', None)
-    sampler = loader.batch_sampler
-    size = getattr(sampler, 'batch_size', loader.batch_size)
     return (
         f'{len(dataset)} pictures'
         + f' of {root}' * bool(root)
-        + f' by {size}, {len(classes)} classes ({named}{more})'
+        + f' by {_batch_size(loader)}, {len(classes)} classes ({named}{more})'
     )

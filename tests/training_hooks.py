@@ -1,11 +1,11 @@
-"""A hook that writes down the loss of every step, over all processes."""
+"""Hooks of trainings that tests start in processes of their own."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import all_reduce, get_rank, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -35,3 +35,28 @@ class StepLosses(Hook):
         if is_main_process():
             path = Path(runner.work_dir, 'losses.json')
             path.write_text(json.dumps(self.losses))
+
+
+@HOOKS.register_module()
+class FailInOne(Hook):
+    """Raises an error in one process, before a step.
+
+    Args:
+        rank: Which process.
+        step: Before which step, counted from 0.
+    """
+
+    def __init__(self, rank: int, step: int) -> None:
+        self.rank = rank
+        self.step = step
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Raise it.
+
+        Raises:
+            RuntimeError: In that process, at that step.
+        """
+        if get_rank() == self.rank and runner.iter == self.step:
+            raise RuntimeError(f'the disk of process {self.rank} is gone')

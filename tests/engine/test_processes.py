@@ -1,0 +1,280 @@
+"""Several processes that train: errors, deaths, restarts, empty pictures."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import ROOT, children_of
+from resumed_runs import Training, differing, learned
+from small_runs import DETECTOR, SEGMENTER, root
+
+__all__ = ['root']
+
+FEW: dict[str, Any] = {
+    'train_dataloader__dataset__indices': 8,
+    'val_dataloader__dataset__indices': 2,
+    'train_cfg__val_interval': 1000,
+}
+STEPS = 40
+LONG = {**FEW, 'train_cfg__max_iters': STEPS}
+# what the last process to notice has, to end
+SOON_S = 60
+RETINANET = ROOT / 'configs/pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
+
+
+def last_words(process: subprocess.Popen[str]) -> str:
+    """What a process prints until it ends, which it soon does."""
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=SOON_S)
+    assert time.monotonic() - began < SOON_S
+    return output
+
+
+def alive(pids: list[int]) -> list[int]:
+    """Those of some processes that are still there."""
+    return [pid for pid in pids if Path(f'/proc/{pid}').exists()]
+
+
+def until_step(
+    training: Training, process: subprocess.Popen[str], step: int
+) -> list[int]:
+    """Wait until a step is done; gives the processes that train."""
+    wanted = re.compile(rf'Iter\(train\) \[ *{step}/')
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if wanted.search(line):
+            return children_of(process.pid)
+    raise AssertionError(''.join(seen))
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_once(root: Path, tmp_path: Path) -> None:
+    training = Training(
+        *(DETECTOR, root, tmp_path / 'work'),
+        processes=2,
+        model__backbone__arch='v9',
+    )
+    process = training.start()
+    output = last_words(process)
+    assert process.returncode == 2
+    (line,) = output.splitlines()
+    assert line.startswith("error: model.backbone: arch 'v9'")
+    assert not training.work_dir.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('rank', [0, 1])
+def test_an_error_of_one_names_it(
+    root: Path, tmp_path: Path, rank: int
+) -> None:
+    config = tmp_path / 'fails.py'
+    config.write_text(f"""
+_base_ = '{SEGMENTER}'
+custom_imports = dict(imports=['vitdense', 'training_hooks'])
+custom_hooks = [dict(type='FailInOne', rank={rank}, step=2)]
+""")
+    training = Training(config, root, tmp_path / 'work', processes=2, **LONG)
+    process = training.start()
+    output = last_words(process)
+    assert process.returncode == 1
+    assert re.fullmatch(
+        rf'error: process {rank} \(pid \d+\) ended with exit code 1: '
+        rf'RuntimeError: the disk of process {rank} is gone; all have ended',
+        output.splitlines()[-1],
+    )
+    assert output.count('Traceback (most recent call last)') == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('rank', [0, 1])
+def test_a_killed_one_ends_all(root: Path, tmp_path: Path, rank: int) -> None:
+    training = Training(
+        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
+    )
+    process = training.start()
+    pids = until_step(training, process, 3)
+    assert len(pids) == 2
+    os.kill(pids[rank], signal.SIGKILL)
+    output = last_words(process)
+    assert process.returncode == 1
+    assert output.splitlines()[-1] == (
+        f'error: process {rank} (pid {pids[rank]}) was killed by SIGKILL; '
+        'all have ended'
+    )
+    assert 'Traceback' not in output
+    assert alive(pids) == []
+
+
+@pytest.mark.slow
+def test_all_restart_from_the_last_checkpoint(
+    root: Path, tmp_path: Path
+) -> None:
+    settings = {**LONG, 'default_hooks__checkpoint__save_every': '0.3s'}
+    whole = Training(
+        SEGMENTER, root, tmp_path / 'whole', processes=2, **settings
+    )
+    killed = Training(
+        SEGMENTER, root, tmp_path / 'killed', processes=2, **settings
+    )
+    whole.finish()
+    # as a user has it who never heard of --resume
+    killed.command.remove('--resume')
+    place = killed.command.index('--nproc_per_node')
+    killed.command[place:place] = ['--max_restarts', '1']
+    process = killed.start()
+    os.kill(until_step(killed, process, 5)[1], signal.SIGKILL)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output[-3000:]
+    assert 'restarted by torchrun: resuming' in output
+    assert ', going on' in output
+    assert not re.search(rf'Iter\(train\) \[ *1/{STEPS}\]', output)
+    assert differing(learned(whole.last()), learned(killed.last())) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
+def test_the_launcher_hands_on_signals(
+    root: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    training = Training(
+        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
+    )
+    process = training.start()
+    pids = until_step(training, process, 3)
+    process.send_signal(number)
+    output = last_words(process)
+    assert process.returncode == 75, output[-2000:]
+    assert 'asked to stop by' in output
+    assert alive(pids) == []
+    assert 3 <= training.last()['meta']['iter'] < STEPS
+
+
+@pytest.mark.slow
+def test_the_launcher_is_killed(root: Path, tmp_path: Path) -> None:
+    """No process is left behind, and all have saved."""
+    training = Training(
+        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
+    )
+    process = training.start()
+    pids = until_step(training, process, 3)
+    process.kill()
+    output = last_words(process)
+    assert 'asked to stop by' in output
+    assert alive(pids) == []
+    assert 3 <= training.last()['meta']['iter'] < STEPS
+
+
+def without_ground_truth(root: Path, folder: Path) -> Path:
+    """Annotations of eight pictures, every second one without an object."""
+    path = root / 'coco/annotations/instances_train2017.json'
+    content = json.loads(path.read_text())
+    content['images'] = content['images'][:8]
+    kept = {image['id'] for image in content['images'][::2]}
+    content['annotations'] = [
+        each for each in content['annotations'] if each['image_id'] in kept
+    ]
+    written = folder / 'every_second.json'
+    written.write_text(json.dumps(content))
+    return written
+
+
+def retinanet(folder: Path) -> Path:
+    """A config: RetinaNet on the data of the quick start."""
+    config = folder / 'retinanet.py'
+    base = ROOT / 'configs/_base_'
+    config.write_text(f"""
+_base_ = [
+    '{base}/models/retinanet_fpn.py',
+    '{base}/datasets/shapes_instance.py',
+    '{base}/schedules/cosine_4e.py',
+    '{base}/det_runtime.py',
+]
+model = dict(
+    backbone=dict(type='vitdense.PVT', arch='v2-b0'),
+    neck=dict(in_channels=[32, 64, 160, 256]),
+    bbox_head=dict(num_classes=4))
+""")
+    return config
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('head', ['mask-rcnn', 'retinanet'])
+def test_pictures_without_ground_truth(
+    root: Path, tmp_path: Path, head: str
+) -> None:
+    """One process never sees an object; the other one always does."""
+    config = DETECTOR if head == 'mask-rcnn' else retinanet(tmp_path)
+    training = Training(
+        *(config, root, tmp_path / 'work'),
+        processes=2,
+        train_dataloader__dataset__ann_file=without_ground_truth(
+            root, tmp_path
+        ),
+        train_dataloader__dataset__filter_cfg__filter_empty_gt=False,
+        train_dataloader__sampler__shuffle=False,
+        train_cfg__max_epochs=2,
+        train_cfg__val_interval=2,
+        val_dataloader__dataset__indices=2,
+    )
+    training.finish()
+    last = training.last()
+    assert last['meta']['iter'] == 8
+    bad = [
+        name
+        for name, value in last['state_dict'].items()
+        if not value.isfinite().all()
+    ]
+    assert bad == []
+
+
+@pytest.mark.slow
+def test_broken_images_of_all_are_listed(root: Path, tmp_path: Path) -> None:
+    """Each process meets one; the first tells of both."""
+    broken = tmp_path / 'shapes'
+    shutil.copytree(root, broken)
+    pictures = sorted((broken / 'ade20k/images/training').iterdir())[:2]
+    for picture in pictures:
+        content = picture.read_bytes()
+        picture.write_bytes(content[: len(content) // 2])
+    settings = {**LONG, 'train_cfg__max_iters': 8}
+    training = Training(
+        SEGMENTER, broken, tmp_path / 'work', processes=2, **settings
+    )
+    training.command.insert(
+        training.command.index('--resume'), '--skip-broken-images'
+    )
+    output = training.finish()
+    assert '2 broken images were left out' in output
+    for picture in pictures:
+        assert f'{picture}: a JPEG cut off' in output
+    assert output.count('broken images were left out') == 1
+
+
+@pytest.mark.slow
+def test_the_first_screen_tells_the_step(root: Path, tmp_path: Path) -> None:
+    settings = {
+        **LONG,
+        'train_cfg__max_iters': 1,
+        'train_dataloader__batch_size': 2,
+        'auto_scale_lr__enable': True,
+    }
+    training = Training(
+        SEGMENTER, root, tmp_path / 'work', processes=2, **settings
+    )
+    output = training.finish()
+    assert (
+        '  step       4 images (2 processes x 2), learning rate 0.0005, '
+        'scaled from 0.001 for 8 images\n'
+    ) in output
+    assert output.count('  step   ') == 1
+    (group, *_) = training.last()['optimizer']['param_groups']
+    assert group['initial_lr'] == pytest.approx(0.0005)
