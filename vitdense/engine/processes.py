@@ -49,6 +49,7 @@ STARTED_BY = MappingProxyType(
     {'pytorch': 'torchrun', 'slurm': 'srun', 'mpi': 'mpirun'}
 )
 MASTER_PORT = '29500'
+RESTARTS = 'TORCHELASTIC_RESTART_COUNT'
 # for the first process to come to an error that another one has found
 AGREEING_S = 10
 # in which a launcher that watches its processes has ended all of them
@@ -102,7 +103,7 @@ def place() -> tuple[int, int]:
 def restarted() -> bool:
     """Whether torchrun has started this process in place of one that ended
     (``--max-restarts``)."""
-    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0
+    return int(os.environ.get(RESTARTS, '0')) > 0
 
 
 def join(launcher: str, settings: Mapping[str, Any]) -> None:
@@ -140,6 +141,10 @@ def join(launcher: str, settings: Mapping[str, Any]) -> None:
         torch.cuda.set_device(local)
     seconds = settings.get('timeout')
     store, rank, count = next(rendezvous('env://'))
+    if restarted() and os.environ['LOCAL_WORLD_SIZE'] == str(count):
+        # torchrun keeps the store of this machine's first attempt, with the
+        # addresses of processes that are gone
+        store = distributed.PrefixStore(os.environ[RESTARTS], store)
     distributed.init_process_group(
         backend,
         store=store,
