@@ -5,6 +5,7 @@ one it is.
 """
 
 import datetime
+import gc
 import os
 import re
 import signal
@@ -240,6 +241,12 @@ def ended_together(*, report: bool = True) -> Iterator[None]:
 
 
 def leave() -> None:
-    """End the group, if there is one."""
+    """End the group, if there is one, with its threads.
+
+    One that is left to the interpreter's end now and then aborts there. The
+    model's wrapper holds on to it, and waits to be collected.
+    """
     if is_distributed():
+        _This.store = None
         distributed.destroy_process_group()
+        gc.collect()
