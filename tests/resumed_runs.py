@@ -17,6 +17,8 @@ import torch
 from processes import ROOT, environment, torchrun
 from small_runs import where
 
+from vitdense.checkpoint.reading.safe import read_file
+
 
 class Training:
     """``tools/train.py`` on a few pictures, as a user starts it."""
@@ -85,9 +87,7 @@ class Training:
     def last(self) -> dict[str, Any]:
         """The last checkpoint's content."""
         name = (self.work_dir / 'last_checkpoint').read_text()
-        content: dict[str, Any] = torch.load(
-            self.work_dir / name, weights_only=False
-        )
+        content: dict[str, Any] = read_file(self.work_dir / name)
         return content
 
 

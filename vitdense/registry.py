@@ -49,6 +49,7 @@ DATASETS = _child(roots.DATASETS, 'vitdense.datasets')
 HOOKS = _child(roots.HOOKS, 'vitdense.engine')
 METRICS = _child(roots.METRICS, 'vitdense.datasets')
 LOOPS = _child(roots.LOOPS, 'vitdense.engine')
+MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, 'vitdense.engine')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
 TRANSFORMS = _child(roots.TRANSFORMS, 'vitdense.datasets')
 
@@ -57,7 +58,6 @@ for _root in (
     roots.DATA_SAMPLERS,
     roots.EVALUATOR,
     roots.LOG_PROCESSORS,
-    roots.MODEL_WRAPPERS,
     roots.OPTIMIZERS,
     roots.OPTIM_WRAPPER_CONSTRUCTORS,
     roots.PARAM_SCHEDULERS,

@@ -1,13 +1,19 @@
-"""Files that appear under their names only when they are whole."""
+"""Files and folders that have their names only when they are whole."""
 
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _PART = re.compile(r'\.[0-9a-f]{16}\.part$')
+
+
+def part_name() -> str:
+    """A name that ``remove_parts`` knows."""
+    return f'.{secrets.token_hex(8)}.part'
 
 
 @contextmanager
@@ -23,7 +29,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Args:
         path: The name of the file; a file that has it is replaced.
     """
-    part = path.with_name(f'.{secrets.token_hex(8)}.part')
+    part = path.with_name(part_name())
     part.touch(exist_ok=False)
     mode = part.stat().st_mode
     try:
@@ -36,6 +42,31 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def name_folder(part: Path, path: Path) -> None:
+    """Give a folder that is whole its name, to the disk.
+
+    Args:
+        part: The folder; all of its files are to the disk before.
+        path: Its name; what has that name is replaced.
+    """
+    for each in [*part.iterdir(), part]:
+        _to_disk(each)
+    before = path.with_name(part_name())
+    if path.exists():
+        path.replace(before)
+    part.replace(path)
+    _to_disk(path.parent)
+    remove(before)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_parts(folder: Path) -> list[Path]:
     """Remove what writers that were killed have left in a folder.
 
@@ -44,7 +75,7 @@ def remove_parts(folder: Path) -> list[Path]:
     """
     left = [each for each in folder.glob('.*.part') if _PART.match(each.name)]
     for each in left:
-        each.unlink(missing_ok=True)
+        remove(each)
     return left
 
 

@@ -7,11 +7,13 @@ from vitdense.engine.compile import CompileBackboneHook
 from vitdense.engine.finite import StopOnNonFiniteHook
 from vitdense.engine.loops import ResumableEpochLoop, ResumableIterLoop
 from vitdense.engine.preemption import PreemptionHook
+from vitdense.engine.sharding import FullyShard
 
 __all__ = [
     'BFloat16OptimWrapper',
     'BrokenImagesHook',
     'CompileBackboneHook',
+    'FullyShard',
     'PreemptionHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',

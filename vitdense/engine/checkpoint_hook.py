@@ -10,7 +10,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
-from vitdense.checkpoint.whole_file import whole_file
+from vitdense.checkpoint.sharded import without_sharded
+from vitdense.checkpoint.whole_file import remove, whole_file
 from vitdense.engine.errors import TrainingStoppedError
 from vitdense.engine.rank_state import agreed, gather_rank_states
 from vitdense.engine.run_identity import MAX_SHOWN, differences, identity_of
@@ -19,6 +20,8 @@ from vitdense.registry import HOOKS
 
 UNITS_S = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
 LAST = 'last_checkpoint'
+# What of a checkpoint may be in parts, which the run writes beside it.
+SHARDED = frozenset({'state_dict', 'optimizer'})
 # Of the checkpoints that are no epoch's and no interval's, so many stay: the
 # last, and the one that is there while the last is being written.
 KEPT_BETWEEN = 2
@@ -120,6 +123,8 @@ class SafeCheckpointHook(CheckpointHook):
                 'ranks': self._states,
                 'identity': self._identity,
             }
+        for name in SHARDED.intersection(checkpoint):
+            checkpoint[name] = without_sharded(checkpoint[name])
         checkpoint[CONTENT_SHA256] = digest_content(checkpoint)
 
     def after_load_checkpoint(
@@ -260,7 +265,11 @@ class SafeCheckpointHook(CheckpointHook):
         return path
 
     def _remove(self, path: str) -> None:
-        if is_main_process() and self.file_backend.isfile(path):
+        if not is_main_process():
+            return
+        if Path(path).is_dir():  # of a model in parts
+            remove(Path(path))
+        elif self.file_backend.isfile(path):
             self.file_backend.remove(path)
 
 

@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from vitdense.engine.errors import TrainingStoppedError
 from vitdense.engine.finite_report import Report, compose, describe
 from vitdense.engine.kept_step import KeptStep
-from vitdense.engine.rank_state import bare_model
+from vitdense.engine.rank_state import bare_model, local
 from vitdense.engine.replay import images_of
 from vitdense.engine.step_record import StepRecord
 from vitdense.registry import HOOKS
@@ -181,8 +181,9 @@ class StopOnNonFiniteHook(Hook):
         try:
             found = self._record.replay()
             what = describe(found)
-        except RuntimeError as error:
-            # the model cannot be copied; the error to report is another
+        except (AssertionError, RuntimeError) as error:
+            # the model cannot be copied (one in parts, for example);
+            # the error to report is another
             found = None
             reason = str(error).partition('\n')[0]
             what = f'numbers that could not be traced ({reason})'
@@ -235,8 +236,7 @@ def norms(optimizer: Optimizer, order: float) -> list[Tensor]:
                 continue
             if grad.is_sparse:
                 grad = grad.coalesce().values()
-            if hasattr(grad, 'to_local'):
-                grad = grad.to_local()  # this process has a part of it
+            grad = local(grad)
             if grad.numel():
                 key = (grad.device, grad.dtype)
                 together.setdefault(key, []).append(grad)

@@ -22,6 +22,12 @@ def bare_model(runner: Any) -> nn.Module:
     return model
 
 
+def local(tensor: Any) -> torch.Tensor:
+    """This process's part of a tensor, or all of it."""
+    part: torch.Tensor = getattr(tensor, 'to_local', lambda: tensor)()
+    return part
+
+
 def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
     """The states of all processes, by rank; all have to call this.
 
@@ -37,7 +43,7 @@ def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
         }
     if not _just_stepped(runner.optim_wrapper):
         state['gradients'] = {
-            name: parameter.grad.cpu()
+            name: local(parameter.grad).cpu()
             for name, parameter in model.named_parameters()
             if parameter.grad is not None
         }
@@ -56,7 +62,8 @@ def load_rank_states(runner: Any, states: list[dict[str, Any]]) -> None:
     parameters = dict(model.named_parameters())
     for name, saved in state.get('gradients', {}).items():
         parameter = parameters[name]
-        parameter.grad = saved.to(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+        local(parameter.grad).copy_(saved)
     set_random_state(state['random'])
 
 

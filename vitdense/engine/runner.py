@@ -10,19 +10,27 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
+from vitdense.checkpoint.sharded import REST, sharded_tensors
+from vitdense.engine.rank_state import bare_model
+from vitdense.engine.sharding import (
+    is_sharded,
+    save_together,
+    state_in_parts,
+    take_whole_states,
+)
 from vitdense.engine.sync_batch_norm import share_statistics_on_cpu
 
 
@@ -145,6 +153,47 @@ class PreparedRunner(Runner):
         super().scale_lr(optim_wrapper, auto_scale_lr)
         self._train_dataloader = loader
 
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Build the optimizer; parameters in parts have states in parts."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        if is_sharded(bare_model(self)):
+            take_whole_states(built.optimizer)
+        return built
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: Mapping[str, Any] | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict[str, Any] | None = None,
+        by_epoch: bool = True,
+        backend_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Save as mmengine does; a model in parts, to a folder of them."""
+        settings = {
+            'save_optimizer': save_optimizer,
+            'save_param_scheduler': save_param_scheduler,
+            'meta': meta,
+            'by_epoch': by_epoch,
+            'backend_args': backend_args,
+        }
+        model = bare_model(self)
+        if not is_sharded(model):
+            settings['file_client_args'] = file_client_args
+            super().save_checkpoint(out_dir, filename, **settings)
+            return
+        content = {'state_dict': model.state_dict()}
+        if save_optimizer:
+            content['optimizer'] = self.optim_wrapper.state_dict()
+        save_rest = super().save_checkpoint
+        save_together(
+            Path(out_dir, filename),
+            dict(sharded_tensors(content)),
+            lambda part: save_rest(str(part), REST, **settings),
+        )
+
     def load_checkpoint(
         self,
         filename: str,
@@ -159,12 +208,12 @@ class PreparedRunner(Runner):
                 filename, map_location, strict, list(revise_keys)
             )
         self.call_hook('after_load_checkpoint', checkpoint=content)
-        wrapped = is_model_wrapper(self.model)
+        model = bare_model(self)
+        state = content.get('state_dict', content)
+        if is_sharded(model):
+            state = state_in_parts(state, model)
         _load_checkpoint_to_model(
-            self.model.module if wrapped else self.model,
-            content,
-            strict,
-            revise_keys=list(revise_keys),
+            model, state, strict, revise_keys=list(revise_keys)
         )
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')

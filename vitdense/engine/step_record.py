@@ -94,7 +94,10 @@ class StepRecord:
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers of before the step."""
-        state = dict(self.model.state_dict())
+        state = {
+            name: whole(value)
+            for name, value in self.model.state_dict().items()
+        }
         before = {each.path: each.values for each in self._saved}
         kept = {k: v for k, v in before.items() if k in state}
         return {**state, **{k: v for k, v in kept.items() if v is not None}}
@@ -122,6 +125,12 @@ class StepRecord:
             self.attach()
         twin.load_state_dict(self.state())
         return replay(twin, self.passes, self.autocast)
+
+
+def whole(tensor: Any) -> Tensor:
+    """A tensor, or all of one whose parts are in several processes."""
+    found: Tensor = getattr(tensor, 'full_tensor', lambda: tensor)()
+    return found
 
 
 class _SavedBuffer:

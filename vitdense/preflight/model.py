@@ -120,9 +120,9 @@ def check_exists(source: str) -> None:
     """See that a checkpoint on this machine is there.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file, or folder of parts.
     """
-    if '://' not in source and not Path(source).expanduser().is_file():
+    if '://' not in source and not Path(source).expanduser().exists():
         raise FileNotFoundError(f'no checkpoint at {source!r}')
 
 

@@ -63,6 +63,7 @@ from vitdense.preflight.safeguards import (
     set_finite_check,
     set_whole_images,
 )
+from vitdense.preflight.sharding import check_sharding
 from vitdense.preflight.summary import describe_run
 
 
@@ -155,6 +156,7 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_finite_check(cfg)
         set_whole_images(cfg, options.skip_broken_images)
         set_resumable(cfg, options)
+        check_sharding(cfg)
         check_free(cfg.work_dir)
         begin_from = checkpoints_to_begin_from(cfg, options.resume)
         splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)

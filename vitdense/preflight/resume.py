@@ -34,7 +34,7 @@ def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
         if found:
             return found
     elif resume is not None:
-        if not Path(resume).is_file():
+        if not Path(resume).exists():
             raise FileNotFoundError(f'--resume: no checkpoint at {resume!r}')
         cfg.resume = True
     if named:
@@ -53,7 +53,7 @@ def checkpoints_of(work_dir: str) -> list[str]:
     if (folder / LAST).is_file():
         # it may be in a folder of its own, as out_dir says
         last = Path(str(find_latest_checkpoint(work_dir)))
-        if last.is_file():
+        if last.exists():
             found = [last, *(path for path in found if path != last)]
     return [str(path) for path in found]
 

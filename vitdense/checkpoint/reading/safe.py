@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..errors import CheckpointError
+from ..sharded import REST, check_digests, is_sharded_checkpoint
 from .digest import (
     CONTENT_SHA256,
     TENSORS_SHA256,
@@ -60,12 +61,17 @@ def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
     """Read a ``torch.save`` or safetensors file, told apart by content.
 
     Args:
-        path: The file.
+        path: The file, or a folder of ``vitdense.checkpoint.sharded``.
         map_location: Where tensors go, as in ``torch.load``.
 
     Raises:
         CheckpointError: If it is no such file, is damaged or holds code.
     """
+    if is_sharded_checkpoint(path):
+        from .sharded import fill_in
+
+        check_digests(path)
+        return fill_in(read_pickle(path / REST, map_location), path)
     if sniff(path) == 'pickle':
         return read_pickle(path, map_location)
     known = isinstance(map_location, str | torch.device)

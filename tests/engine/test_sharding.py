@@ -1,0 +1,120 @@
+"""Trainings in parts: saved, resumed, gathered and scored."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import ROOT, run
+from resumed_runs import Training, differing, learned
+from small_runs import DETECTOR, SEGMENTER, root, where
+
+from vitdense.checkpoint.errors import CheckpointError
+from vitdense.checkpoint.reading.safe import read_file
+
+__all__ = ['root']
+
+SHARDED: dict[str, Any] = {
+    'model_wrapper_cfg__type': 'vitdense.FullyShard',
+    'train_dataloader__dataset__indices': 8,
+    'val_dataloader__dataset__indices': 2,
+    'train_cfg__val_interval': 1000,
+    'default_hooks__checkpoint__save_every': '1h',
+}
+TASKS = {
+    DETECTOR: ({'train_cfg__max_epochs': 2}, r'\[1\]\[2/4\]'),
+    SEGMENTER: ({'train_cfg__max_iters': 8}, r'\[2/8\]'),
+}
+
+
+def scores(config: Path, root: Path, checkpoint: Path, work: Path) -> Any:
+    """What tools/test.py finds for a checkpoint."""
+    options = where(root, config) | {'test_dataloader.dataset.indices': 2}
+    done = run(
+        [
+            *(sys.executable, str(ROOT / 'tools/test.py')),
+            *(str(config), str(checkpoint), '--work-dir', str(work)),
+            '--cfg-options',
+            *(f'{key}={value}' for key, value in options.items()),
+        ]
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    (written,) = work.glob('*/*.json')
+    found = json.loads(written.read_text())
+    return {k: v for k, v in found.items() if 'time' not in k}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config', TASKS)
+def test_saved_resumed_and_gathered(
+    root: Path, tmp_path: Path, config: Path
+) -> None:
+    length, second_step = TASKS[config]
+    settings = {**SHARDED, **length}
+
+    def training(name: str, processes: int, **more: Any) -> Training:
+        return Training(
+            *(config, root, tmp_path / name),
+            processes=processes,
+            **{**settings, **more},
+        )
+
+    whole = training('whole', 2)
+    whole.finish()
+    last = whole.last()
+    assert last['meta']['iter'] == 8
+    folder = whole.work_dir / (whole.work_dir / 'last_checkpoint').read_text()
+    assert len(list(folder.glob('*.distcp'))) == 2
+
+    # as if each process had all of it
+    plain = training('plain', 2, model_wrapper_cfg__type='vitdense.DDP')
+    plain.command = [
+        each for each in plain.command if 'model_wrapper_cfg' not in each
+    ]
+    plain.finish()
+    for name, value in plain.last()['state_dict'].items():
+        if 'running_' not in name:
+            apart = (last['state_dict'][name] - value).abs().max()
+            assert apart < 1e-4, name
+
+    # stopped, and resumed by as many: to the bit
+    stopped = training('stopped', 2)
+    process = stopped.start()
+    list(stopped.lines_until(process, second_step.replace('\\', '')))
+    stopped.signal(process, signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    place = stopped.last()['meta']['iter']
+    assert 2 <= place < 8
+    (tmp_path / 'alone').mkdir()
+    stopped.work_dir.rename(tmp_path / 'moved')
+    stopped.work_dir.symlink_to(tmp_path / 'moved')
+    alone = training('moved', 1, train_dataloader__batch_size=2)
+    saved = tmp_path / 'moved' / f'iter_{place}.pth'
+    alone.command[alone.command.index('--resume')] = f'--resume={saved}'
+    work = alone.command.index('--work-dir') + 1
+    alone.command[work] = str(tmp_path / 'alone')
+    alone.work_dir = tmp_path / 'alone'
+    output = alone.finish()
+    assert 'changed since the checkpoint: processes: 2 -> 1' in output
+    assert alone.last()['meta']['iter'] == 8
+    stopped.finish()
+    assert differing(learned(last), learned(stopped.last())) == []
+
+    # a plain file goes on in parts, and parts make a plain file
+    file = tmp_path / 'plain.pth'
+    tool = [sys.executable, str(ROOT / 'tools/gather_checkpoint.py')]
+    done = run([*tool, str(folder), str(file)])
+    assert done.returncode == 0, done.stdout
+    assert differing(learned(last), learned(read_file(file))) == []
+    assert scores(config, root, file, tmp_path / 'a') == scores(
+        config, root, folder, tmp_path / 'b'
+    )
+
+    # a damaged part is found
+    part = next(folder.glob('*.distcp'))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match='another sha256'):
+        read_file(folder)

@@ -1,0 +1,82 @@
+"""Checkpoints in a folder, to which every process writes what it has.
+
+The folder has the name that a file would have, and is taken wherever one is:
+what is read from it is what a file would hold. In it are the tensors that
+processes have in parts, as ``torch.distributed.checkpoint`` writes them, all
+the rest in one file, and a list of digests that ``sha256sum -c`` takes.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .errors import CheckpointError
+
+REST = 'rest.pth'
+DIGESTS = 'files.sha256'
+SEPARATOR = '/'
+
+
+def is_sharded_checkpoint(path: Path) -> bool:
+    """Whether a path is such a folder."""
+    return (path / REST).is_file()
+
+
+def sharded_tensors(
+    content: Mapping[Any, Any], place: str = ''
+) -> Iterator[tuple[str, Any]]:
+    """The tensors of which each process has a part, by their place."""
+    for key, value in content.items():
+        if is_sharded_tensor(value):
+            yield f'{place}{key}', value
+        elif isinstance(value, Mapping):
+            yield from sharded_tensors(value, f'{place}{key}{SEPARATOR}')
+
+
+def without_sharded(content: Any) -> Any:
+    """The same with None in their places; the content is not changed."""
+    if is_sharded_tensor(content):
+        return None
+    if isinstance(content, dict):
+        return {key: without_sharded(each) for key, each in content.items()}
+    return content
+
+
+def is_sharded_tensor(value: Any) -> bool:
+    """Whether each process has a part of it."""
+    return isinstance(value, torch.Tensor) and hasattr(value, 'to_local')
+
+
+def write_digests(folder: Path) -> None:
+    """Write the list of a folder's files, each with its digest."""
+    lines = [f'{_digest(path)}  {path.name}' for path in folder.iterdir()]
+    Path(folder, DIGESTS).write_text('\n'.join(sorted(lines)) + '\n')
+
+
+def check_digests(folder: Path) -> None:
+    """See that a folder's files are there and whole.
+
+    Raises:
+        CheckpointError: If one is not.
+    """
+    listed = folder / DIGESTS
+    if not listed.is_file():
+        raise CheckpointError(f'{folder} is damaged: it has no {DIGESTS}')
+    for line in listed.read_text().splitlines():
+        stated, _, name = line.partition('  ')
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f'{folder} is damaged: it has no {name}')
+        if _digest(path) != stated:
+            raise CheckpointError(
+                f'{path} is damaged: it has another sha256 than {DIGESTS} '
+                'states'
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -1,0 +1,44 @@
+"""Refuses what a model in parts cannot be trained with."""
+
+from importlib.util import find_spec
+
+from mmengine.config import Config
+
+from vitdense.preflight.config import type_name
+from vitdense.preflight.resumable import HOOK
+
+WRAPPER = 'vitdense.FullyShard'
+
+
+def check_sharding(cfg: Config) -> None:
+    """See that a training with ``FullyShard`` can be saved and goes on.
+
+    Raises:
+        ValueError: If PyTorch is too old, or a part of the config needs
+            whole weights.
+    """
+    settings = cfg.get('model_wrapper_cfg') or {}
+    if type_name(settings.get('type', '')) != WRAPPER:
+        return
+    place = f'model_wrapper_cfg.type={WRAPPER!r}'
+    if find_spec('torch.distributed.fsdp._fully_shard') is None:
+        raise ValueError(f'{place} needs PyTorch 2.6 or newer')
+    hooks = cfg.get('default_hooks') or {}
+    checkpoint = hooks.get('checkpoint') or {}
+    if type_name(checkpoint.get('type', '')) != HOOK:
+        raise ValueError(
+            f'{place}: default_hooks.checkpoint is '
+            f'{checkpoint.get("type")!r}; choose {HOOK!r}'
+        )
+    if '://' in str(checkpoint.get('out_dir')):
+        raise ValueError(
+            f'{place}: default_hooks.checkpoint.out_dir='
+            f'{checkpoint["out_dir"]!r}; choose a folder of a file system '
+            'that all processes write to'
+        )
+    for each in cfg.get('custom_hooks') or []:
+        if type_name(each['type']) == 'EMAHook':
+            raise ValueError(
+                f'{place}: custom_hooks has EMAHook, which averages whole '
+                'weights; leave one of the two out'
+            )
