@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import children_of
@@ -13,18 +14,18 @@ from small_runs import DETECTOR, SEGMENTER, root
 
 __all__ = ['root']
 
-FEW = {
+FEW: dict[str, Any] = {
     'train_dataloader__dataset__indices': 8,
     'val_dataloader__dataset__indices': 2,
     'default_hooks__checkpoint__save_every': '0.3s',
 }
-EPOCHS = {
+EPOCHS: dict[str, Any] = {
     **FEW,
     'train_cfg__max_epochs': 2,
     'train_cfg__val_interval': 1,
     'default_hooks__checkpoint__save_best': 'auto',
 }
-ITERATIONS = {
+ITERATIONS: dict[str, Any] = {
     **FEW,
     'train_cfg__max_iters': 20,
     'train_cfg__val_interval': 8,

@@ -65,12 +65,11 @@ def test_in_two_processes(
 
 
 def test_parameters_stay_the_same(group: None) -> None:
-    model = nn.Sequential(nn.Conv2d(3, CHANNELS, 1), nn.Sequential())
     norm = nn.SyncBatchNorm(CHANNELS, momentum=0.3)
-    model[1].append(norm)
-    model.eval()
+    inner = nn.Sequential(norm)
+    model = nn.Sequential(nn.Conv2d(3, CHANNELS, 1), inner).eval()
     share_statistics_on_cpu(model)
-    ours = model[1][0]
+    ours = inner[0]
     assert isinstance(ours, CPUSyncBatchNorm)
     assert ours.weight is norm.weight
     assert ours.running_mean is norm.running_mean

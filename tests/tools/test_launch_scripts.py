@@ -27,8 +27,10 @@ def script(
     name: str, *args: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a script of ``tools`` from another folder."""
-    ours = ('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'MAX_RESTARTS')
-    ours += ('PYTHONPATH',)
+    ours = (
+        *('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'MAX_RESTARTS'),
+        'PYTHONPATH',
+    )
     kept = {key: os.environ[key] for key in os.environ if key not in ours}
     return subprocess.run(
         [str(ROOT / 'tools' / name), *args],

@@ -6,7 +6,6 @@ processes have in parts, as ``torch.distributed.checkpoint`` writes them, all
 the rest in one file, and a list of digests that ``sha256sum -c`` takes.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from .errors import CheckpointError
+from .reading.digest import digest_file
 
 REST = 'rest.pth'
 DIGESTS = 'files.sha256'
@@ -52,7 +52,7 @@ def is_sharded_tensor(value: Any) -> bool:
 
 def write_digests(folder: Path) -> None:
     """Write the list of a folder's files, each with its digest."""
-    lines = [f'{_digest(path)}  {path.name}' for path in folder.iterdir()]
+    lines = [f'{digest_file(path)}  {path.name}' for path in folder.iterdir()]
     Path(folder, DIGESTS).write_text('\n'.join(sorted(lines)) + '\n')
 
 
@@ -70,13 +70,8 @@ def check_digests(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f'{folder} is damaged: it has no {name}')
-        if _digest(path) != stated:
+        if digest_file(path) != stated:
             raise CheckpointError(
                 f'{path} is damaged: it has another sha256 than {DIGESTS} '
                 'states'
             )
-
-
-def _digest(path: Path) -> str:
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()

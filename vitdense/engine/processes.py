@@ -20,6 +20,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from torch.distributed.rendezvous import rendezvous
 
@@ -145,7 +146,7 @@ def join(launcher: str, settings: Mapping[str, Any]) -> None:
     if restarted() and os.environ['LOCAL_WORLD_SIZE'] == str(count):
         # torchrun keeps the store of this machine's first attempt, with the
         # addresses of processes that are gone
-        store = distributed.PrefixStore(os.environ[RESTARTS], store)
+        store = PrefixStore(os.environ[RESTARTS], store)
     distributed.init_process_group(
         backend,
         store=store,

@@ -12,8 +12,8 @@ from mmengine.dist import (
     is_main_process,
 )
 from torch import Tensor, nn
-from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import Optimizer
 
@@ -46,7 +46,7 @@ class FullyShard:
     Source: the API of ``torch.distributed.fsdp.fully_shard``.
     """
 
-    def __new__(  # type: ignore[misc] - what it makes is the model
+    def __new__(  # type: ignore[misc] # what it makes is the model
         cls, module: nn.Module, *, reshard_after_forward: bool = True
     ) -> nn.Module:
         from torch.distributed.fsdp import fully_shard
@@ -137,7 +137,7 @@ def save_together(
         name_folder(part, path)
 
     try:
-        dcp.save(tensors, checkpoint_id=part)
+        save(tensors, checkpoint_id=part)
         _first_alone(finish)
     except CheckpointException as error:
         first: Any = next(iter(error.failures.values()))[0]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,16 @@ from torch import Tensor
 
 TENSORS_SHA256 = 'tensors_sha256'
 CONTENT_SHA256 = 'content_sha256'
+_CHUNK_BYTES = 1 << 20
+
+
+def digest_file(path: Path) -> str:
+    """sha256 over a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> str:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed import checkpoint as dcp
-from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import (
+    Metadata,
+    TensorStorageMetadata,
+)
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from ..errors import CheckpointError
 from ..sharded import SEPARATOR
@@ -47,8 +51,9 @@ def fill_in(rest: dict[str, Any], folder: Path) -> dict[str, Any]:
     tensors: dict[str, Any] = {
         place: torch.empty(each.size, dtype=each.properties.dtype)
         for place, each in index.items()
+        if isinstance(each, TensorStorageMetadata)
     }
-    dcp.load(tensors, storage_reader=reader, no_dist=True)
+    load(tensors, storage_reader=reader, no_dist=True)
     for place, tensor in tensors.items():
         node: Any = rest
         *parents, last = place.split(SEPARATOR)
@@ -64,7 +69,7 @@ def _key(node: Mapping[Any, Any], written: str) -> Any:
     return written if written in node else int(written)
 
 
-class _Reader(dcp.FileSystemReader):
+class _Reader(FileSystemReader):
     """PyTorch's reader; its index is a pickle, which is not run."""
 
     def read_metadata(self, *args: Any, **settings: Any) -> Metadata:

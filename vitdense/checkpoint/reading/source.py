@@ -19,6 +19,7 @@ from mmengine.logging import print_log
 
 from ..errors import CheckpointError
 from ..whole_file import whole_file
+from .digest import digest_file
 from .safe import sniff
 
 TIMEOUT_S = 20.0
@@ -174,11 +175,7 @@ class _Transfer:
 
 
 def _check_digest(path: Path, expected: str, what: str) -> None:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    found = digest.hexdigest()
+    found = digest_file(path)
     if not found.startswith(expected):
         raise CheckpointError(
             f'{what} has sha256 {found}, expected {expected}'
