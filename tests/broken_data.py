@@ -319,6 +319,7 @@ BREAKS: dict[str, list[Break]] = {
         setting('annotations', 0, segmentation=[[*UNCUT[:-1], 1e12]]),
         setting('annotations', 0, segmentation=[[*UNCUT[:-1], 'y']]),
         setting('annotations', 0, segmentation=[[*UNCUT[:-1], [1]]]),
+        setting('annotations', 0, segmentation=[[[5, 8], [25, 18]] * 3]),
         setting('annotations', 0, segmentation=UNCUT),
         setting('annotations', 0, segmentation='polygon'),
         run_lengths(counts=[0, 10 * HEIGHT]),
@@ -343,7 +344,7 @@ BREAKS: dict[str, list[Break]] = {
     'mask-outside-box': [setting('annotations', 0, bbox=[9, 8, 16, 10])],
     'crowd-flag-invalid': [
         setting('annotations', 0, iscrowd=flag)
-        for flag in (2, '0', None, -1, [])
+        for flag in (2, '0', None, -1, [1])
     ],
     'crowd-polygon': [setting('annotations', 0, iscrowd=1)],
     'area-invalid': [

@@ -1,22 +1,16 @@
 """From options to the data sets that ``tools/check_dataset.py`` looks at."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from vitdense.datasets.audit.label_maps import LabelRule
 from vitdense.datasets.audit.sets import AnySet, CocoSet, LabelSet, Pair
 from vitdense.preflight.coco_file import CocoReader
-from vitdense.preflight.config import leaf_datasets, load_config, type_name
-from vitdense.preflight.data import Source, check_folders, open_sources
-from vitdense.preflight.options import CommonOptions
 
-SPLITS = ('train', 'val', 'test')
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
-# Derived from mmdet's CocoDataset, with files of another format.
-OTHER_FORMATS = {'CocoPanopticDataset', 'LVISV05Dataset'}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +56,10 @@ def open_sets(options: AuditOptions) -> list[AnySet]:
     """
     _check(options)
     if options.config is not None:
-        return _of_config(options.config, options.cfg_options or {})
+        # reading configs takes seconds to import
+        from vitdense.preflight.audit_config import sets_of_config
+
+        return sets_of_config(options.config, options.cfg_options or {})
     images = _folder('--images', str(options.images))
     if options.coco is not None:
         return [_of_file(Path(options.coco), images)]
@@ -144,105 +141,3 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
         for path in sorted(folder.rglob('*'))
         if path.suffix.lower() in suffixes
     }
-
-
-def _of_config(path: str, cfg_options: Mapping[str, Any]) -> list[AnySet]:
-    cfg = load_config(CommonOptions(config=path, cfg_options=cfg_options))
-    found: dict[object, AnySet] = {}
-    reader = CocoReader()
-    for split in SPLITS:
-        sources = open_sources(cfg, [split])
-        _check_kinds(leaf_datasets(cfg, split), sources)
-        for source in sources:
-            if hasattr(source.dataset, 'prepare'):
-                source.dataset.prepare()
-        check_folders(sources)
-        for source in sources:
-            key = _same_if(source)
-            if key in found:
-                each = found[key]
-                found[key] = replace(
-                    each,
-                    place=f'{each.place}, {source.place}',
-                    splits=(*each.splits, split),
-                )
-            else:
-                found[key] = _of_source(source, split, reader)
-    if not found:
-        raise ValueError(f'{path}: it names no data set')
-    return list(found.values())
-
-
-def _check_kinds(leaves: Mapping[str, Any], sources: list[Source]) -> None:
-    """See that all data sets are of a format that can be checked."""
-    known = {each.place for each in sources if _format(each) is not None}
-    for place, settings in leaves.items():
-        if place not in known:
-            raise ValueError(
-                f'{place}: {type_name(settings.type)} is of no format that '
-                "can be checked; these are COCO's, and folders of label maps"
-            )
-    for each in sources:
-        if each.elsewhere:
-            raise ValueError(
-                f'{each.place}: its files are not on this machine'
-            )
-
-
-def _format(source: Source) -> str | None:
-    dataset = source.dataset
-    names = {each.__name__ for each in type(dataset).__mro__}
-    if hasattr(dataset, 'COCOAPI') and not names & OTHER_FORMATS:
-        return 'coco'
-    return 'labels' if 'BaseSegDataset' in names else None
-
-
-def _same_if(source: Source) -> object:
-    """What two data sets have in common if one look is enough for both."""
-    dataset = source.dataset
-    prefixes = sorted(dataset.data_prefix.items())
-    return repr((type(dataset), dataset.ann_file, prefixes, source.classes))
-
-
-def _of_source(source: Source, split: str, reader: CocoReader) -> AnySet:
-    dataset: Any = source.dataset
-    place, splits = source.place, (split,)
-    root = Path(dataset.data_root) if dataset.data_root else None
-    if _format(source) == 'coco':
-        key, labelled = f'{place}.ann_file', not dataset.test_mode
-        content = reader.read(key, dataset.ann_file, labelled)
-        return CocoSet(
-            place=place,
-            splits=splits,
-            file=Path(dataset.ann_file),
-            folder=Path(dataset.data_prefix.get('img') or ''),
-            root=root,
-            content={'annotations': [], **content},
-            classes=source.classes,
-        )
-    listed = Path(dataset.ann_file) if dataset.ann_file else None
-    if listed is not None and not listed.exists():
-        raise FileNotFoundError(f'{place}.ann_file: no file {str(listed)!r}')
-    pairs = list(_pairs(dataset))
-    if not pairs:
-        raise ValueError(
-            f'{place}: no picture {dataset.img_suffix!r} in '
-            f'{dataset.data_prefix["img_path"]!r}'
-        )
-    return LabelSet(
-        place=place,
-        splits=splits,
-        pairs=pairs,
-        image_folder=Path(dataset.data_prefix['img_path']),
-        label_folder=Path(dataset.data_prefix.get('seg_map_path') or ''),
-        root=root,
-        rule=LabelRule.of_dataset(dataset, len(source.classes)),
-        file=listed if listed is not None and listed.is_file() else None,
-        suffix=dataset.img_suffix,
-    )
-
-
-def _pairs(dataset: Any) -> Iterator[Pair]:
-    for each in dataset.load_data_list():
-        labels = each.get('seg_map_path')
-        yield Pair(Path(each['img_path']), Path(labels) if labels else None)

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 Size = tuple[int, int]  # height, width
+Numbers = npt.NDArray[Any]
+
+MALFORMED = 'mask-malformed'
 
 # Polygons farther out than this many image sizes are mistakes, and pycocotools
 # would walk along their outlines pixel by pixel.
@@ -56,20 +59,17 @@ def read_mask(segmentation: Any, size: Size) -> Mask:
         MaskError: If it is malformed, of another size, or empty.
     """
     if isinstance(segmentation, list):
-        for index, polygon in enumerate(segmentation):
-            fault = polygon_fault(polygon, size)
-            if fault:
-                raise MaskError('mask-malformed', f'polygon {index} {fault}')
         if not segmentation:
             raise MaskError('mask-empty', 'no polygons')
-        parts = coco_mask.frPyObjects(segmentation, *size)
+        polygons = [read_polygon(each, size) for each in segmentation]
+        parts = coco_mask.frPyObjects(polygons, *size)
         rle = coco_mask.merge(parts) if len(parts) > 1 else parts[0]
     elif isinstance(segmentation, dict):
         rle = _read_run_lengths(segmentation, size)
     else:
         kind = type(segmentation).__name__
         raise MaskError(
-            'mask-malformed', f'a {kind}, neither polygons nor run lengths'
+            MALFORMED, f'a {kind}, neither polygons nor run lengths'
         )
     area = int(coco_mask.area(rle))
     if not area:
@@ -77,22 +77,36 @@ def read_mask(segmentation: Any, size: Size) -> Mask:
     return Mask(rle, area, coco_mask.toBbox(rle).tolist())
 
 
-def polygon_fault(polygon: Any, size: Size) -> str:
-    """What is wrong with a polygon, x and y in turn; empty if nothing."""
+def read_polygon(polygon: Any, size: Size) -> Numbers:
+    """The corners of a polygon, x and y in turn.
+
+    Raises:
+        MaskError: If it is none.
+    """
     if not isinstance(polygon, list):
-        return f'is a {type(polygon).__name__}, not a list of numbers'
+        kind = type(polygon).__name__
+        raise MaskError(MALFORMED, f'a polygon is a {kind}, not a list')
     if len(polygon) < 6 or len(polygon) % 2:
-        return f'has {len(polygon)} numbers, not three pairs or more'
-    try:
-        values = np.array(polygon)
-    except ValueError:
-        values = np.array(None)
-    if values.dtype.kind not in 'iuf':
-        return 'has something else than numbers'
+        raise MaskError(
+            MALFORMED, f'a polygon has {len(polygon)} numbers, not 6, 8, ...'
+        )
+    corners = _numbers(polygon)
+    if corners is None:
+        raise MaskError(MALFORMED, 'a polygon has more than numbers')
     # written so that NaN is far too
-    if not (np.abs(values) <= MAX_FAR * max(size)).all():
-        return 'has a point far from the image'
-    return ''
+    if not np.abs(corners).max() <= MAX_FAR * max(size):
+        raise MaskError(MALFORMED, 'a polygon goes far from the image')
+    return corners
+
+
+def _numbers(values: Any) -> Numbers | None:
+    """A list of numbers; None if it is something else."""
+    try:
+        numbers = np.array(values)
+    except ValueError:
+        return None
+    plain = numbers.ndim == 1 and numbers.dtype.kind in 'iuf'
+    return numbers if plain else None
 
 
 def _read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
@@ -102,28 +116,23 @@ def _read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
             f'run lengths of size {given.get("size")!r} in an image of '
             f'height and width {list(size)}',
         )
-    counts = given.get('counts')
-    if isinstance(counts, str):
-        numbers = _decompressed(counts)
-    else:
-        try:
-            numbers = np.array(counts)
-        except ValueError:
-            numbers = np.array(None)
-    if numbers is None or numbers.dtype.kind not in 'iu' or numbers.ndim != 1:
-        raise MaskError('mask-malformed', 'counts cannot be decoded')
+    counts: Any = given.get('counts')
+    compressed = isinstance(counts, str)
+    numbers = _decompressed(counts) if compressed else _numbers(counts)
+    if numbers is None or numbers.dtype.kind == 'f':
+        raise MaskError(MALFORMED, 'counts cannot be decoded')
     pixels, total = size[0] * size[1], int(numbers.sum())
     if numbers.min() < 0 or numbers.max() > pixels or total != pixels:
         raise MaskError(
-            'mask-malformed', f'counts add up to {total} pixels, not {pixels}'
+            MALFORMED, f'counts add up to {total} pixels, not {pixels}'
         )
-    if isinstance(counts, str):
+    if compressed:
         return {'size': list(size), 'counts': counts.encode()}
     rle: dict[str, Any] = coco_mask.frPyObjects(given, *size)
     return rle
 
 
-def _decompressed(counts: str) -> npt.NDArray[np.int64] | None:
+def _decompressed(counts: str) -> Numbers | None:
     """The numbers of compressed run lengths, None if they are not such.
 
     Each character holds five bits, the lowest first, and whether more follow;

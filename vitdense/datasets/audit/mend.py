@@ -17,8 +17,8 @@ from vitdense.datasets.audit.masks import (
     Mask,
     MaskError,
     Size,
-    polygon_fault,
     read_mask,
+    read_polygon,
 )
 from vitdense.datasets.audit.parallel import spread
 from vitdense.datasets.audit.pictures import (
@@ -210,13 +210,21 @@ def _mend_mask(new: Entry, size: Size) -> Mask | None:
     """Leave out polygons that are none; None if there is no mask then."""
     given = new.get('segmentation')
     if isinstance(given, list):
-        whole = [each for each in given if not polygon_fault(each, size)]
+        whole = [each for each in given if _is_polygon(each, size)]
         if len(whole) < len(given):
             new['segmentation'] = whole
     try:
         return read_mask(new['segmentation'], size) if given else None
     except MaskError:
         return None
+
+
+def _is_polygon(given: Any, size: Size) -> bool:
+    try:
+        read_polygon(given, size)
+    except MaskError:
+        return False
+    return True
 
 
 def _once(annotations: Iterator[Entry | None]) -> Iterator[Entry]:
