@@ -97,6 +97,26 @@ def test_stock_config_of_mmdet(
     assert outcome.out.endswith('\n2 errors, 0 warnings\n')
 
 
+def test_validation_on_what_is_trained_on(
+    tool: Callable, small_shapes: Path
+) -> None:
+    ade = 'val_dataloader.dataset.data_prefix'
+    options = [
+        f'{key}={value}'
+        for key, value in where(small_shapes, SEGMENTER).items()
+        if 'data_root' in key
+    ]
+    outcome = tool(
+        TOOL,
+        *(SEGMENTER, '--cfg-options', *options),
+        f'{ade}.img_path=ade20k/images/training',
+        f'{ade}.seg_map_path=ade20k/annotations/training',
+    )
+    assert outcome.code == 1, outcome
+    assert outcome.out.endswith('\n4 errors, 0 warnings\n')
+    assert 'image-shared' in outcome.out
+
+
 def make_voc(root: Path) -> None:
     """VOC's layout: all pictures in one folder, lists for the splits."""
     make_labels(root.parent / 'made')

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,8 @@ def _folder(key: str, name: str) -> Path:
 
 
 def _of_file(file: Path, images: Path) -> CocoSet:
+    if find_spec('pycocotools') is None:
+        raise ImportError('--coco needs pycocotools, which comes with mmdet')
     content = CocoReader().read('--coco', str(file))
     return CocoSet(place=file.name, file=file, folder=images, content=content)
 

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from vitdense.datasets.audit.label_maps import LabelRule
-from vitdense.datasets.audit.sets import AnySet, CocoSet, LabelSet, Pair
+from vitdense.datasets.audit.sets import (
+    TRAIN,
+    AnySet,
+    CocoSet,
+    LabelSet,
+    Pair,
+)
 from vitdense.preflight.coco_file import CocoReader
 from vitdense.preflight.config import leaf_datasets, load_config, type_name
 from vitdense.preflight.data import Source, check_folders, open_sources
 from vitdense.preflight.options import CommonOptions
 
-SPLITS = ('train', 'val', 'test')
+SPLITS = (TRAIN, 'val', 'test')
 # Derived from mmdet's CocoDataset, with files of another format.
 OTHER_FORMATS = {'CocoPanopticDataset', 'LVISV05Dataset'}
 
@@ -39,7 +45,8 @@ def sets_of_config(path: str, cfg_options: Mapping[str, Any]) -> list[AnySet]:
                 source.dataset.prepare()
         check_folders(sources)
         for source in sources:
-            key = _same_if(source)
+            # what is trained on is held against all else, itself too
+            key = (split == TRAIN, _same_if(source))
             if key in found:
                 each = found[key]
                 found[key] = replace(

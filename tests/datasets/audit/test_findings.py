@@ -1,6 +1,7 @@
 """Every finding, in data that was broken on purpose; and what mends it."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,26 @@ from broken_data import (
     HEIGHT,
     LABEL_BREAKS,
     WIDTH,
+    adding,
+    cut,
     make_coco,
     make_labels,
     open_coco,
     open_labels,
     repaint,
 )
+from interpreter import ROOT
+from interpreter import check as check_import
 from mmdet.datasets import CocoDataset
 from PIL import Image
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from vitdense.datasets.audit.check import check
 from vitdense.datasets.audit.copies import check_target, write_copies
 from vitdense.datasets.audit.kinds import ERROR, KINDS
+from vitdense.datasets.audit.masks import MaskError, read_mask
+from vitdense.datasets.audit.parallel import spread
 from vitdense.datasets.audit.sets import AnySet, CocoSet
 
 # What a copy keeps, as nobody can tell.
@@ -251,3 +259,76 @@ def test_a_folder_of_the_original_is_refused(
             check_target(
                 tmp_path / root / folder, open_coco(tmp_path / 'data')
             )
+
+
+def test_two_names_of_one_id_are_left_to_people(tmp_path: Path) -> None:
+    root = tmp_path / 'data'
+    make_coco(root, adding('categories', 0, name='mug'))
+    sets = open_coco(root)
+    assert kinds(sets) == {'category-id-duplicate'}
+    with pytest.raises(ValueError, match="'cup' and 'mug'; people"):
+        mended(sets, root, tmp_path / 'copy')
+
+
+def test_nothing_left_is_no_copy(tmp_path: Path) -> None:
+    root = tmp_path / 'data'
+    make_coco(root)
+    for path in (root / 'train').iterdir():
+        cut(path)
+    with pytest.raises(ValueError, match='no image is left'):
+        mended(open_coco(root), root, tmp_path / 'copy')
+    assert not (tmp_path / 'copy').exists()
+
+
+def test_compressed_run_lengths_are_those_of_pycocotools() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        size = tuple(rng.integers(1, 70, 2).tolist())
+        pixels = rng.random(size) < rng.choice([0.01, 0.5, 0.99])
+        pixels[0, 0] = True
+        rle = coco_mask.encode(np.asfortranarray(pixels, np.uint8))
+        given = {'size': list(size), 'counts': rle['counts'].decode()}
+        mask = read_mask(given, size)
+        assert mask.area == pixels.sum()
+        np.testing.assert_array_equal(coco_mask.decode(mask.rle), pixels)
+        for end in range(1, len(given['counts'])):
+            cut_off = {**given, 'counts': given['counts'][:end]}
+            with pytest.raises(MaskError, match='counts'):
+                read_mask(cut_off, size)
+
+
+def test_a_bar_is_shown_on_terminals_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def squares() -> list[int]:
+        return list(spread(lambda n: n * n, range(100), 2, 'squaring'))
+
+    monkeypatch.delenv('FORCE_COLOR', raising=False)
+    assert squares() == [n * n for n in range(100)]
+    assert capsys.readouterr().err == ''
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    assert squares()[-1] == 99 * 99
+    assert 'squaring' in capsys.readouterr().err
+
+
+def test_the_page_tells_of_every_kind() -> None:
+    page = ROOT / 'docs/checking-data.md'
+    shown = re.findall(
+        r'^\| `([a-z0-9-]+)` \| (.+) \| (.+) \| (.+) \|$',
+        page.read_text(),
+        re.MULTILINE,
+    )
+    assert shown == [
+        (name, kind.severity, kind.meaning, kind.cure or 'people decide')
+        for name, kind in KINDS.items()
+    ]
+
+
+@pytest.mark.slow
+def test_label_maps_are_checked_without_mmdet() -> None:
+    blocked = ('mmdet', 'pycocotools')
+    check_import(
+        f'import sys; sys.modules.update(dict.fromkeys({blocked}))\n'
+        'import vitdense.datasets.audit.copies\n'
+        'import vitdense.preflight.audit_config\n'
+    )

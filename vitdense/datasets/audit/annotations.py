@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any, TypeGuard
 
-from vitdense.datasets.audit.kinds import Fault, shown
+from vitdense.datasets.audit.kinds import Fault, Size, shown
 from vitdense.datasets.audit.masks import (
     Mask,
     MaskError,
-    Size,
     read_mask,
 )
 

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from vitdense.datasets.audit.annotations import faults_of, is_whole
-from vitdense.datasets.audit.kinds import Fault, Finding
+from vitdense.datasets.audit.kinds import Fault, Finding, Size
 from vitdense.datasets.audit.label_maps import (
     LabelRule,
     faults_of_map,
     read_label_map,
 )
-from vitdense.datasets.audit.masks import Size
 from vitdense.datasets.audit.parallel import spread
 from vitdense.datasets.audit.pictures import (
     Picture,

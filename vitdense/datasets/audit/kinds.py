@@ -12,6 +12,7 @@ ERROR, WARNING = 'error', 'warning'
 
 # A name of ``KINDS``, and what is there, in words.
 Fault = tuple[str, str]
+Size = tuple[int, int]  # height, width, in pixels
 
 
 class Kind(NamedTuple):

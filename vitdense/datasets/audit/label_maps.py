@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vitdense.datasets.audit.kinds import Fault
-from vitdense.datasets.audit.masks import Size
+from vitdense.datasets.audit.kinds import Fault, Size
 from vitdense.datasets.audit.pictures import decoded, read_bytes, wide
 
 Labels = npt.NDArray[Any]

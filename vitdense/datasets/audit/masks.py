@@ -1,16 +1,17 @@
 """Reads the masks of annotations, without trusting them.
 
 pycocotools reads and writes past its memory where polygons and run lengths
-are not what they should be, so all is checked before it is called.
+are not what they should be, so all is checked before it is called. It comes
+with mmdet, and is imported late, as segmentation does without.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
-Size = tuple[int, int]  # height, width
+from vitdense.datasets.audit.kinds import Size
+
 Numbers = npt.NDArray[Any]
 
 MALFORMED = 'mask-malformed'
@@ -58,6 +59,8 @@ def read_mask(segmentation: Any, size: Size) -> Mask:
     Raises:
         MaskError: If it is malformed, of another size, or empty.
     """
+    from pycocotools import mask as coco_mask
+
     if isinstance(segmentation, list):
         if not segmentation:
             raise MaskError('mask-empty', 'no polygons')
@@ -128,6 +131,8 @@ def _read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
         )
     if compressed:
         return {'size': list(size), 'counts': counts.encode()}
+    from pycocotools import mask as coco_mask
+
     rle: dict[str, Any] = coco_mask.frPyObjects(given, *size)
     return rle
 

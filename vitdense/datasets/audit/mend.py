@@ -12,11 +12,10 @@ from vitdense.datasets.audit.annotations import (
     is_box,
     is_whole,
 )
-from vitdense.datasets.audit.kinds import ERROR, KINDS, Fault
+from vitdense.datasets.audit.kinds import ERROR, KINDS, Fault, Size
 from vitdense.datasets.audit.masks import (
     Mask,
     MaskError,
-    Size,
     read_mask,
     read_polygon,
 )

@@ -47,7 +47,12 @@ def spread(
     """
     console = Console(stderr=True)
     bar = Progress(
-        console=console, transient=True, disable=not console.is_terminal
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        # a forked process may inherit its lock, and would wait for ever
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
     several = (
         processes > 1 and 'fork' in multiprocessing.get_all_start_methods()

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -11,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from vitdense.datasets.audit.kinds import Fault
-from vitdense.datasets.audit.masks import Size
+from vitdense.datasets.audit.kinds import Fault, Size
 from vitdense.datasets.loading import JPEG, fault_of
 
 ORIENTATION = 0x0112
@@ -115,7 +115,11 @@ def decoded(content: bytes) -> Iterator[Image.Image]:
     """
     largest, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with Image.open(BytesIO(content)) as image:
+        with (
+            warnings.catch_warnings(),
+            Image.open(BytesIO(content)) as image,
+        ):
+            warnings.simplefilter('ignore')  # of metadata
             image.load()
             yield image
     except PixelError:

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vitdense.datasets.audit.annotations import is_whole
-from vitdense.datasets.audit.kinds import Finding, shown
-from vitdense.datasets.audit.masks import Size
+from vitdense.datasets.audit.kinds import Finding, Size, shown
 
 Content = Mapping[str, list[Any]]
 
