@@ -254,6 +254,7 @@ BREAKS: dict[str, list[Break]] = {
         setting('images', 0, height=0),
         setting('images', 0, width='60'),
         setting('images', 0, width=None),
+        setting('images', 0, width=10**30),
     ],
     'file-name-duplicate': [adding('images', 0, id=50)],
     'annotation-id-invalid': [
@@ -284,6 +285,7 @@ BREAKS: dict[str, list[Break]] = {
             {'x': 5},
             None,
             [float('inf')] * 4,
+            [5, 8, 20, 10**400],
         )
     ],
     'box-empty': [

@@ -8,6 +8,7 @@ is found, 1 if there are errors, 2 if the input cannot be used.
 import argparse
 import json
 import sys
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 try:
@@ -120,7 +121,9 @@ def main() -> None:
         if args.fix is not None:
             check_target(args.fix, sets)
     processes = args.processes or available_processes()
-    report = Report(check(sets, processes, pictures=not args.skip_pictures))
+    with one_line_errors((BrokenExecutor,)):  # killed, as when memory is short
+        found = check(sets, processes, pictures=not args.skip_pictures)
+    report = Report(found)
     print(report)
     with one_line_errors():
         if args.json is not None:

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -305,6 +307,21 @@ def test_a_copy_that_cannot_be_written_leaves_nothing(
     assert outcome.code == 2
     assert outcome.err == 'error: [Errno 28] No space left on device\n'
     assert [each.name for each in tmp_path.iterdir()] == ['data']
+
+
+def test_a_killed_process_is_one_line(
+    tool: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_coco(tmp_path / 'data')
+    monkeypatch.setattr(
+        'vitdense.datasets.audit.check.read_picture',
+        lambda path: os.kill(os.getpid(), signal.SIGKILL),
+    )
+    options = [*of_coco(tmp_path / 'data'), '--processes', 2]
+    outcome = tool(TOOL, *options)
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert line.startswith('error: A process in the process pool was ')
 
 
 @pytest.mark.slow

@@ -282,7 +282,7 @@ def test_nothing_left_is_no_copy(tmp_path: Path) -> None:
 
 def test_compressed_run_lengths_are_those_of_pycocotools() -> None:
     rng = np.random.default_rng(0)
-    for _ in range(200):
+    for _ in range(60):
         size = tuple(rng.integers(1, 70, 2).tolist())
         pixels = rng.random(size) < rng.choice([0.01, 0.5, 0.99])
         pixels[0, 0] = True
@@ -291,7 +291,7 @@ def test_compressed_run_lengths_are_those_of_pycocotools() -> None:
         mask = read_mask(given, size)
         assert mask.area == pixels.sum()
         np.testing.assert_array_equal(coco_mask.decode(mask.rle), pixels)
-        for end in range(1, len(given['counts'])):
+        for end in range(1, len(given['counts']), 9):
             cut_off = {**given, 'counts': given['counts'][:end]}
             with pytest.raises(MaskError, match='counts'):
                 read_mask(cut_off, size)

@@ -4,7 +4,7 @@ Boxes are x, y, width, height in pixels; sizes are height, width.
 """
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
+from sys import float_info
 from typing import Any, TypeGuard
 
 from vitdense.datasets.audit.kinds import Fault, Size, shown
@@ -102,7 +102,8 @@ def is_box(box: Any) -> TypeGuard[list[Any]]:
 
 def is_number(value: Any) -> bool:
     """Whether a value of JSON is a finite number."""
-    return type(value) in (int, float) and isfinite(value)
+    # integers of JSON may be larger than any float; NaN compares to nothing
+    return type(value) in (int, float) and abs(value) <= float_info.max
 
 
 def is_whole(value: Any) -> TypeGuard[int]:

@@ -19,6 +19,15 @@ ORIENTATION = 0x0112
 # EXIF orientations that mirror or turn; from the fifth on, sides change.
 TURNED = range(2, 9)
 SIDEWAYS = range(5, 9)
+# OpenCV's limit; Pillow warns of half of it, which is not shown.
+MAX_PIXELS = 1 << 30
+# What Pillow's decoders raise.
+UNREADABLE = (
+    Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    ValueError,
+)
 # Pictures are compared by how brightness goes from one of 8 x 8 cells to the
 # next; saving one anew changes a few of these 64 bits.
 CELLS = 8
@@ -108,30 +117,28 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def decoded(content: bytes) -> Iterator[Image.Image]:
-    """The pixels of an image file, of any size.
+    """The pixels of an image file, up to the size that OpenCV takes.
 
     Raises:
         PixelError: If they cannot be decoded.
     """
-    largest, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2
     try:
-        with (
-            warnings.catch_warnings(),
-            Image.open(BytesIO(content)) as image,
-        ):
+        with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of metadata
-            image.load()
-            yield image
+            with Image.open(BytesIO(content)) as image:
+                image.load()
+                yield image
     except PixelError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except UNREADABLE as error:
         reason = ' '.join(str(error).split())
         kind = 'truncated' if 'truncated' in reason else 'unreadable'
         if 'cannot identify' in reason:
             reason = 'no image that Pillow knows'
         raise PixelError(kind, reason) from None
     finally:
-        Image.MAX_IMAGE_PIXELS = largest
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 def turn_fault(picture: Picture, said: Size) -> Fault | None:

@@ -7,6 +7,9 @@ from typing import Any
 from vitdense.datasets.audit.annotations import is_whole
 from vitdense.datasets.audit.kinds import Finding, Size, shown
 
+# OpenCV decodes nothing larger.
+MAX_SIDE_PX = 1 << 20
+
 Content = Mapping[str, list[Any]]
 
 
@@ -49,9 +52,10 @@ def image_sizes(content: Content) -> dict[int, Size | None]:
 def size_of(image: Mapping[str, Any]) -> Size | None:
     """Height and width of an image entry, None if they are no sizes."""
     height, width = image.get('height'), image.get('width')
-    if not is_whole(height) or not is_whole(width) or min(height, width) < 1:
+    if not is_whole(height) or not is_whole(width):
         return None
-    return height, width
+    possible = 0 < min(height, width) <= max(height, width) <= MAX_SIDE_PX
+    return (height, width) if possible else None
 
 
 def has_masks(content: Content) -> bool:
