@@ -41,8 +41,13 @@ BY_HAND = {kind for kind, each in KINDS.items() if not each.cure} - STAYS
 
 
 def cases(breaks: dict[str, list[Any]]) -> list[Any]:
+    """One way of each kind, and the others for those who wait."""
     return [
-        pytest.param(kind, way, id=f'{kind}-{number}')
+        pytest.param(
+            *(kind, way),
+            id=f'{kind}-{number}',
+            marks=[pytest.mark.slow] * (number > 0),
+        )
         for kind, ways in breaks.items()
         for number, way in enumerate(ways)
     ]
