@@ -45,13 +45,13 @@ def _child(root: Registry, *locations: str) -> ScopedRegistry:
 
 
 MODELS = _child(roots.MODELS, 'vitdense.backbones')
-DATASETS = _child(roots.DATASETS, 'vitdense.datasets')
+DATASETS = _child(roots.DATASETS, 'vitdense.datasets.registered')
 HOOKS = _child(roots.HOOKS, 'vitdense.engine')
-METRICS = _child(roots.METRICS, 'vitdense.datasets')
+METRICS = _child(roots.METRICS, 'vitdense.datasets.registered')
 LOOPS = _child(roots.LOOPS, 'vitdense.engine')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, 'vitdense.engine')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
-TRANSFORMS = _child(roots.TRANSFORMS, 'vitdense.datasets')
+TRANSFORMS = _child(roots.TRANSFORMS, 'vitdense.datasets.registered')
 
 # No parts of ours yet, but names to find for inherited configs.
 for _root in (

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from PIL import Image
 
+from vitdense.datasets.audit.label_maps import LabelRule
 from vitdense.preflight.cli import named
 from vitdense.preflight.coco_file import (
     CocoReader,
@@ -178,10 +179,7 @@ def _check_label_maps(place: str, dataset: Any, num_classes: int) -> None:
         for path in (pair['img_path'], pair['seg_map_path']):
             if not Path(path).is_file():
                 raise FileNotFoundError(f'{place}: no file {path!r}')
-    # Label 0 means "unlabelled" if the zero is reduced, else the first class.
-    first = 1 if dataset.reduce_zero_label else 0
-    old = dataset.label_map
-    last = (len(old) if old else num_classes) - 1 + first
+    rule = LabelRule.of_dataset(dataset, num_classes)
     every = -(-len(pairs) // MAX_LABEL_MAPS)
     checked = pairs[::every]
     for pair in checked:
@@ -193,12 +191,11 @@ def _check_label_maps(place: str, dataset: Any, num_classes: int) -> None:
                 f'{place}: {path!r} has {labels.shape[-1]} channels; a label '
                 'map has one'
             )
-        wrong = labels[(labels > last) & (labels != dataset.ignore_index)]
+        wrong = labels[rule.outside(labels)]
         if wrong.size:
             raise ValueError(
                 f'{place}: {path!r} has label {wrong.max()}, outside the '
-                f'classes; choose from 0..{last} and {dataset.ignore_index} '
-                f'(reduce_zero_label={dataset.reduce_zero_label})'
+                f'classes; choose from {rule}'
             )
     print_log(
         f'{place}: the labels of {len(checked)} of {len(pairs)} pictures '
