@@ -38,14 +38,21 @@ def last_words(process: subprocess.Popen[str]) -> str:
 
 
 def alive(pids: list[int]) -> list[int]:
-    """Those of some processes that still run."""
-    found = []
-    for pid in pids:
-        status = Path(f'/proc/{pid}/status')
-        # what has ended is there until whoever started it has heard of it
-        if status.exists() and 'State:\tZ' not in status.read_text():
-            found.append(pid)
+    """Those of some processes that still run, after a moment to end in."""
+    ends_s = time.monotonic() + SOON_S
+    while found := [pid for pid in pids if runs(pid)]:
+        if time.monotonic() > ends_s:
+            break
+        time.sleep(0.1)
     return found
+
+
+def runs(pid: int) -> bool:
+    """Whether it does; what has ended is listed until its parent hears."""
+    try:
+        return 'State:\tZ' not in Path(f'/proc/{pid}/status').read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def until_step(
