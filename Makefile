@@ -1,6 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
+# make soak    the killing tests, SOAK_KILLS times each, with SOAK_SEED
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow test-gpu test-upstream benchmark-gpu lint format tables clean distclean
+.PHONY: train test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -29,6 +30,14 @@ test: $(VENV)/ready
 
 test-slow: $(VENV)/ready
 	$(call PYTEST,$(BIN)) -m slow --dist load
+
+# What docs/reliability.md has the figures of.
+soak: export SOAK_KILLS ?= 13
+soak: export SOAK_SEED ?= 1
+soak: export SOAK_ITERATIONS ?= 200
+soak: $(VENV)/ready
+	$(call PYTEST,$(BIN)) -m slow --dist load -rP -k 'killed_at_random or stays_finite' \
+	    tests/engine/test_resume.py tests/tools/test_stays_finite.py
 
 # One process, as all would share one device. BIN names another environment,
 # whose PyTorch fits your driver: make test-gpu BIN=/path/to/env/bin. It needs
