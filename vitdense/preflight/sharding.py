@@ -1,8 +1,8 @@
 """Refuses what a model in parts cannot be trained with."""
 
-from importlib.util import find_spec
-
+import torch
 from mmengine.config import Config
+from mmengine.utils import digit_version
 
 from vitdense.preflight.config import type_name
 from vitdense.preflight.resumable import HOOK
@@ -21,8 +21,10 @@ def check_sharding(cfg: Config) -> None:
     if type_name(settings.get('type', '')) != WRAPPER:
         return
     place = f'model_wrapper_cfg.type={WRAPPER!r}'
-    if find_spec('torch.distributed.fsdp._fully_shard') is None:
-        raise ValueError(f'{place} needs PyTorch 2.6 or newer')
+    if digit_version(torch.__version__) < digit_version('2.7'):
+        raise ValueError(
+            f'{place} needs PyTorch 2.7 or newer; this is {torch.__version__}'
+        )
     hooks = cfg.get('default_hooks') or {}
     checkpoint = hooks.get('checkpoint') or {}
     if type_name(checkpoint.get('type', '')) != HOOK:
