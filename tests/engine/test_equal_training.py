@@ -54,6 +54,8 @@ model = dict(
         feature_strides={[4, 8, 16, 32][:levels]}))
 custom_imports = dict(imports=['vitdense', 'training_hooks'])
 custom_hooks = [dict(type='StepLosses')]
+# that of the published recipes
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
 train_cfg = dict(max_iters={STEPS}, val_interval=1000)
 default_hooks = dict(checkpoint=dict(interval={STEPS}))
 """)
@@ -116,7 +118,7 @@ def test_losses_and_weights(root: Path, tmp_path: Path, form: str) -> None:
         train(config, root, tmp_path / str(count), count) for count in (1, 2)
     )
     assert len(one['losses']) == STEPS
-    assert one['losses'][-1] < one['losses'][0]
+    assert sum(one['losses'][-5:]) < sum(one['losses'][:5])
     assert two['losses'] == pytest.approx(one['losses'], abs=1e-4)
     assert furthest(one['weights'], two['weights']) < 1e-4
     assert statistics_apart(one['weights'], two['weights']) < 2e-3

@@ -33,6 +33,7 @@ ITERATIONS: dict[str, Any] = {
 }
 # `make soak` kills more often
 KILLS = int(os.environ.get('SOAK_KILLS', '3'))
+TWICE = max(2, KILLS // 4)  # kills of two processes
 SEED = int(os.environ.get('SOAK_SEED', '20261125'))
 
 
@@ -91,7 +92,7 @@ def test_two_processes_killed_at_random(
         for name in ('whole', 'killed')
     )
     whole.finish()
-    for number in range(3):
+    for number in range(TWICE):
         process = killed.start()
         time.sleep(draw.uniform(8.0, 20.0))
         victims = [process.pid, *children_of(process.pid)]

@@ -17,6 +17,7 @@ from vitdense.checkpoint.reading.safe import read_file
 __all__ = ['root']
 
 SHARDED: dict[str, Any] = {
+    'default_hooks__checkpoint__interval': 4,
     'model_wrapper_cfg__type': 'vitdense.FullyShard',
     'train_dataloader__dataset__indices': 8,
     'val_dataloader__dataset__indices': 2,
@@ -24,9 +25,15 @@ SHARDED: dict[str, Any] = {
     'default_hooks__checkpoint__save_every': '1h',
 }
 TASKS = {
-    DETECTOR: ({'train_cfg__max_epochs': 2}, r'\[1\]\[2/4\]'),
-    SEGMENTER: ({'train_cfg__max_iters': 8}, r'\[2/8\]'),
+    DETECTOR: ({'train_cfg__max_epochs': 2}, '[1][2/4]'),
+    SEGMENTER: ({'train_cfg__max_iters': 8}, '[2/8]'),
 }
+
+
+def resume_from(training: Training, checkpoint: Path) -> None:
+    """Have it go on from a checkpoint of another work folder."""
+    place = training.command.index('--resume')
+    training.command[place] = f'--resume={checkpoint}'
 
 
 def scores(config: Path, root: Path, checkpoint: Path, work: Path) -> Any:
@@ -68,42 +75,25 @@ def test_saved_resumed_and_gathered(
     folder = whole.work_dir / (whole.work_dir / 'last_checkpoint').read_text()
     assert len(list(folder.glob('*.distcp'))) == 2
 
-    # as if each process had all of it
-    plain = training('plain', 2, model_wrapper_cfg__type='vitdense.DDP')
-    plain.command = [
-        each for each in plain.command if 'model_wrapper_cfg' not in each
-    ]
-    plain.finish()
-    for name, value in plain.last()['state_dict'].items():
-        if 'running_' not in name:
-            apart = (last['state_dict'][name] - value).abs().max()
-            assert apart < 1e-4, name
-
     # stopped, and resumed by as many: to the bit
     stopped = training('stopped', 2)
     process = stopped.start()
-    list(stopped.lines_until(process, second_step.replace('\\', '')))
+    list(stopped.lines_until(process, second_step))
     stopped.signal(process, signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 75
     place = stopped.last()['meta']['iter']
     assert 2 <= place < 8
-    (tmp_path / 'alone').mkdir()
-    stopped.work_dir.rename(tmp_path / 'moved')
-    stopped.work_dir.symlink_to(tmp_path / 'moved')
-    alone = training('moved', 1, train_dataloader__batch_size=2)
-    saved = tmp_path / 'moved' / f'iter_{place}.pth'
-    alone.command[alone.command.index('--resume')] = f'--resume={saved}'
-    work = alone.command.index('--work-dir') + 1
-    alone.command[work] = str(tmp_path / 'alone')
-    alone.work_dir = tmp_path / 'alone'
+    alone = training('alone', 1, train_dataloader__batch_size=2)
+    saved = stopped.work_dir / f'iter_{place}.pth'
+    resume_from(alone, saved)
     output = alone.finish()
     assert 'changed since the checkpoint: processes: 2 -> 1' in output
     assert alone.last()['meta']['iter'] == 8
     stopped.finish()
     assert differing(learned(last), learned(stopped.last())) == []
 
-    # a plain file goes on in parts, and parts make a plain file
+    # parts make a plain file
     file = tmp_path / 'plain.pth'
     tool = [sys.executable, str(ROOT / 'tools/gather_checkpoint.py')]
     done = run([*tool, str(folder), str(file)])
@@ -118,3 +108,49 @@ def test_saved_resumed_and_gathered(
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match='another sha256'):
         read_file(folder)
+
+
+@pytest.mark.slow
+def test_as_if_each_process_had_all(root: Path, tmp_path: Path) -> None:
+    """The same weights, and a plain file that goes on in parts."""
+    settings = {**SHARDED, **TASKS[SEGMENTER][0]}
+    sharded = Training(
+        SEGMENTER, root, tmp_path / 'sharded', processes=2, **settings
+    )
+    del settings['model_wrapper_cfg__type']
+    plain = Training(
+        SEGMENTER, root, tmp_path / 'plain', processes=2, **settings
+    )
+    plain.finish()
+    expected = plain.last()['state_dict']
+    name = (plain.work_dir / 'last_checkpoint').read_text()
+    half = plain.work_dir / 'iter_4.pth'
+    assert half.exists()
+    assert name != half.name
+    resume_from(sharded, half)
+    output = sharded.finish()
+    assert 'changed since the checkpoint: model_wrapper_cfg' in output
+    last = sharded.last()
+    assert last['meta']['iter'] == 8
+    for name, value in expected.items():
+        apart = (last['state_dict'][name] - value).abs().max()
+        assert apart < 1e-4, name
+
+
+@pytest.mark.slow
+def test_a_bad_step_is_kept_whole(root: Path, tmp_path: Path) -> None:
+    settings = {**SHARDED, **TASKS[SEGMENTER][0]}
+    training = Training(
+        *(SEGMENTER, root, tmp_path / 'work'),
+        processes=2,
+        **{**settings, 'optim_wrapper__optimizer__lr': 1e30},
+    )
+    process = training.start()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert 'not finite at iteration 2' in output
+    kept = next(training.work_dir.glob('non_finite_iter_2_rank_0.pth'))
+    done = run(
+        [sys.executable, str(ROOT / 'tools/replay_batch.py'), str(kept)]
+    )
+    assert 'reproduced' in done.stdout
