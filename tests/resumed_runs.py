@@ -60,10 +60,10 @@ class Training:
             start_new_session=True,
         )
 
-    def finish(self) -> str:
+    def finish(self, timeout_s: float = 600) -> str:
         """Run it to its end; gives all that it prints."""
         process = self.start()
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=timeout_s)
         assert process.returncode == 0, output[-4000:]
         return output
 

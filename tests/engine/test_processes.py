@@ -184,6 +184,21 @@ def test_the_launcher_is_killed(root: Path, tmp_path: Path) -> None:
     assert 3 <= training.last()['meta']['iter'] < STEPS
 
 
+@pytest.mark.slow
+def test_the_launcher_is_killed_at_once(root: Path, tmp_path: Path) -> None:
+    """Processes that it has just started do not wait for it."""
+    training = Training(
+        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
+    )
+    process = training.start()
+    while len(pids := children_of(process.pid)) < 2:
+        time.sleep(0.05)
+    process.kill()
+    last_words(process)
+    assert alive(pids) == []
+    assert not training.work_dir.exists()
+
+
 def without_ground_truth(root: Path, folder: Path) -> Path:
     """Annotations of eight pictures, every second one without an object."""
     path = root / 'coco/annotations/instances_train2017.json'

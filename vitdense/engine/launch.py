@@ -6,6 +6,7 @@ tool's own exit code.
 """
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from vitdense.engine.errors import EXIT_BAD_INPUT, EXIT_PREEMPTED
+from vitdense.engine.processes import LAUNCHER_PID
 
 # The tools tell what these mean themselves.
 TOLD = (EXIT_BAD_INPUT, EXIT_PREEMPTED)
@@ -36,6 +38,7 @@ def main(args: Sequence[str] | None = None) -> int:
         options.signals_to_handle += ',SIGUSR1'
     else:  # PyTorch before 2.9: the signal would end it, not the processes
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    os.environ[LAUNCHER_PID] = str(os.getpid())
     try:
         run.run(options)
     except SignalException as error:

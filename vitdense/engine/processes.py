@@ -52,6 +52,8 @@ STARTED_BY = MappingProxyType(
 )
 MASTER_PORT = '29500'
 RESTARTS = 'TORCHELASTIC_RESTART_COUNT'
+# set by vitdense.engine.launch
+LAUNCHER_PID = 'VITDENSE_LAUNCHER_PID'
 # for the first process to come to an error that another one has found
 AGREEING_S = 10
 # in which a launcher that watches its processes has ended all of them
@@ -124,7 +126,8 @@ def join(launcher: str, settings: Mapping[str, Any]) -> None:
         return
     if launcher == 'pytorch':
         # torchrun that is killed leaves its processes behind
-        when_parent_ends(signal.SIGTERM)
+        named = os.environ.get(LAUNCHER_PID)
+        when_parent_ends(signal.SIGTERM, int(named) if named else None)
     _tell_pytorch(launcher, settings)
     device = get_device()
     if device not in ('cpu', 'cuda'):

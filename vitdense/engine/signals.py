@@ -73,10 +73,20 @@ def _children_end_with_this_process() -> None:
     )
 
 
-def when_parent_ends(number: signal.Signals) -> None:
-    """Have this process signalled when its parent is gone, on Linux."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, number)
+def when_parent_ends(
+    number: signal.Signals, parent: int | None = None
+) -> None:
+    """Have this process signalled when its parent is gone, on Linux.
+
+    Args:
+        number: The signal.
+        parent: The parent's process, if it may be gone by now.
+    """
+    if sys.platform != 'linux':
+        return
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, number)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
 
 
 def _kill_workers() -> None:
