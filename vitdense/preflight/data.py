@@ -21,7 +21,7 @@ from vitdense.preflight.coco_file import (
     is_elsewhere,
 )
 from vitdense.preflight.config import evaluators, leaf_datasets
-from vitdense.preflight.keys import parameters, resolve
+from vitdense.preflight.readers import parameters, resolve
 
 # Reading all 20,210 label maps of ADE20K takes minutes; these take seconds.
 MAX_LABEL_MAPS = 500

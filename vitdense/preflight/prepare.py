@@ -40,7 +40,6 @@ from vitdense.preflight.data import (
     check_folders,
     open_sources,
 )
-from vitdense.preflight.keys import unread
 from vitdense.preflight.model import (
     check_exists,
     check_num_classes,
@@ -53,6 +52,7 @@ from vitdense.preflight.options import (
     TestOptions,
     TrainOptions,
 )
+from vitdense.preflight.readers import unread
 from vitdense.preflight.rehearsal import Rehearsal, no_traces
 from vitdense.preflight.resumable import set_resumable
 from vitdense.preflight.resume import (
