@@ -18,6 +18,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from vitdense.preflight.kinds import child
 from vitdense.preflight.readers import (
     ANYWHERE,
     may_read,
@@ -56,8 +57,8 @@ def check_keys(
             place = '.'.join(parts[:index])
             if index:
                 _check_key(option, key, place, node_before, node_after, after)
-            node_before = _child(node_before, key)
-            node_after = _child(node_after, key)
+            node_before = child(node_before, key)
+            node_after = child(node_after, key)
         _check_inside(option, option, value, node_before, node_after, after)
 
 
@@ -72,7 +73,7 @@ def _check_inside(
     """Check the keys of a value that is a mapping itself."""
     for key, inner in value.items() if isinstance(value, Mapping) else ():
         _check_key(option, key, place, before, after, cfg)
-        inside = (_child(before, key), _child(after, key))
+        inside = (child(before, key), child(after, key))
         _check_inside(option, f'{place}.{key}', inner, *inside, cfg)
 
 
@@ -132,11 +133,3 @@ def _walk(place: str, node: Any) -> Iterator[tuple[str, str, Any]]:
     if isinstance(node, Mapping):
         for key in node:
             yield from _walk(f'{place}.{key}', node[key])
-
-
-def _child(node: Any, key: str) -> Any:
-    if isinstance(node, Mapping):
-        return node.get(key)
-    if isinstance(node, list | tuple) and key.isdigit():
-        return node[int(key)] if int(key) < len(node) else None
-    return None
