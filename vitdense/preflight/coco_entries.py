@@ -9,7 +9,8 @@ from math import isnan
 from typing import Any, NamedTuple
 
 LEAST_POLYGON = 6  # three points
-# Of what counts pixels and what measures them: beyond is a slip of the pen.
+# Beyond is a slip of the pen. Polygons are drawn step by step: from far away
+# it takes for ever.
 LARGEST_SIZE = 10**6
 LARGEST = 10**9
 LARGEST_ID = 2**63
@@ -180,7 +181,7 @@ def _is_polygon(value: Any) -> bool:
     return (
         isinstance(value, list)
         and {*map(type, value)} <= {int, float}
-        and max(map(abs, value), default=0) < LARGEST
+        and max(map(abs, value), default=0) <= LARGEST_SIZE
         and not isnan(sum(value))  # a maximum passes over it
     )
 

@@ -199,8 +199,9 @@ def _joined(options: CommonOptions) -> Iterator[Config]:
     with nothing_shown(), no_traces():
         launcher = find_launcher(options.launcher)
         cfg = load_config(replace(options, launcher=launcher))
-        join(launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}))
         with given_options(options.cfg_options):
+            environment = cfg.get('env_cfg') or {}
+            join(launcher, environment.get('dist_cfg') or {})
             yield cfg
 
 
