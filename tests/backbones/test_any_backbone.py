@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tried import few, many
 
 LARGEST = 80  # pixels, which give every stage more than one cell
-ODD = (
+ODD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 3, 9, 2.5, math.nan, math.inf),
     *('', 'x', [], {}, [1], ['x'], [None], (0, 9), (0, 0), {'x': 1}),
     *((1, 2, 3, 4), (8, 8, 8, 8), (0, 0, 0, 0), (-1, 1, 1, 1), [2.5] * 4),

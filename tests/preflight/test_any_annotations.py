@@ -53,7 +53,7 @@ WHOLE = {
     ],
 }
 # What stands in a user's file where something else should.
-ODD = (
+ODD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, 2, 3, -1, 0.5, 1e12, 10**30, 5000),
     *(math.nan, math.inf, -math.inf, '', 'cat', 'dog', 'bird', '1', '1.png'),
     *([], {}, [1], [1, 2, 3, 4], [0, 0, 0, 0], [-5, -5, 3, 3], ['1'] * 4),

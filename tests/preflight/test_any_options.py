@@ -21,7 +21,7 @@ __all__ = ['small_shapes']
 
 RETINANET = QUICKSTART.parent / 'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
 DESIGN = DESIGNS['like-pvt-v2-b0']
-ODD = (
+ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 3, 2.5, 10**12, math.nan, math.inf, '', 'x'),
     *([], {}, [1], ['x'], [None], (0, 9), {'type': 'Nothing'}, {'x': 1}),
 )

@@ -34,11 +34,10 @@ def test_what_is_of_another_kind(
 def test_what_libraries_refuse_ends_with_the_options() -> None:
     given = {'model.neck.num_outs': 'x', 'load_from': None}
     options = TrainOptions(config=str(DETECTOR), cfg_options=given)
-    with pytest.raises((ValueError, OSError)) as caught:
+    said = r'^config: .* \(TypeError at .*fpn.py.* model.neck.num_outs='
+    with pytest.raises(ValueError, match=said):
         prepare_training(options)
-    print(caught.value)
 
 
-@pytest.mark.parametrize('key', ['default_hooks', 'env_cfg.dist_cfg'])
-def test_none_is_a_default(prepare: Callable, key: str) -> None:
-    assert prepare(**{key.replace('.', '__'): None}).parts
+def test_no_hooks_are_the_default_ones(prepare: Callable) -> None:
+    assert prepare(default_hooks=None).parts
