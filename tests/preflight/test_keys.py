@@ -237,7 +237,7 @@ def test_plain_mappings_of_a_users_class(
         "model = dict(neck=dict(_delete_=True, type='MyNeck', "
         'in_channels=[1], mine=dict(weight_a=1), yours=dict()))\n'
     )
-    option = {f'model.neck.{key}': 2}
+    option: dict[str, object] = {f'model.neck.{key}': 2}
     if read:
         load(path, option)
     else:
