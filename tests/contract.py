@@ -182,6 +182,14 @@ class BackboneContract:
             ({'frozen_stages': -2}, ValueError),
             ({'init_cfg': {'type': 'NoSuchInit'}}, ValueError),
             ({'pretrain': 'typo'}, TypeError),
+            ({'in_channels': True}, ValueError),
+            ({'frozen_stages': True}, ValueError),
+            ({'out_indices': 2.5}, TypeError),
+            ({'out_indices': (0.0, 1)}, ValueError),
+            ({'norm_eval': 'False'}, TypeError),
+            ({'with_cp': 1}, TypeError),
+            ({'init_cfg': 3}, ValueError),
+            ({'init_cfg': {'type': 'Pretrained'}}, ValueError),
         ],
     )
     def test_bad_arguments(
@@ -202,8 +210,29 @@ class BackboneContract:
         # every channel is read
         assert batch.grad.abs().sum((0, 2, 3)).gt(0).all()
         assert model.out_channels == self.build().out_channels
-        with pytest.raises((ValueError, RuntimeError)):
-            model(images(64, 64))
+        for batch in (images(64, 64), images(64, 64, channels=5)[0]):
+            with pytest.raises(ValueError, match=r'takes \(B, 5, H, W\)'):
+                model(batch)
+
+    @pytest.mark.parametrize(
+        ('field', 'value'),
+        [
+            ('dims', None),
+            ('dims', ()),
+            ('heads', (3,)),
+            ('depths', 2),
+            ('drop_path_rate', 2.5),
+        ],
+    )
+    def test_bad_fields(self, field: str, value: Any) -> None:
+        with pytest.raises(ValueError, match=f'{field}='):
+            self.build(arch={**self.arch, field: value}, drop_path_rate=None)
+
+    def test_heads_that_do_not_divide(self) -> None:
+        heads = tuple(dim + 1 for dim in self.arch['dims'])
+        arch = {**self.arch, 'heads': heads}
+        with pytest.raises(ValueError, match='heads='):
+            self.build(arch=arch)
 
     @pytest.mark.parametrize('frozen', [0, 1, 2])
     def test_frozen_stays_frozen(self, frozen: int) -> None:

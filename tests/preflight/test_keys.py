@@ -1,5 +1,6 @@
 """Which keys an option may name."""
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ PLAUSIBLE = {
 DETECTION = {
     'model.neck.norm_cfg': dict(type='BN', requires_grad=False),
     'train_dataloader.batch_sampler.drop_last': True,
-    'train_dataloader.dataset.filter_cfg.bbox_min_size': 3,
+    'train_dataloader.dataset.filter_cfg.min_size': 3,
     'tta_model.tta_cfg.max_per_img': 9,
     'val_evaluator.classwise': True,
 }
@@ -133,6 +134,17 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
             'train_dataloader.dataset.filter_cfg',
         ),
         ('param_scheduler.0.eta_mim', 'param_scheduler.0.'),
+        # words of the libraries' code, but of none that is given the mapping
+        (
+            'train_dataloader.dataset.filter_cfg.bbox_min_size',
+            'train_dataloader.dataset.filter_cfg.min_size',
+        ),
+        ('optim_wrapper.paramwise_cfg.num_layers', '-'),
+        (
+            'optim_wrapper.paramwise_cfg.custom_keys.norm.decay',
+            'optim_wrapper.paramwise_cfg.custom_keys.norm.decay_mult',
+        ),
+        ('auto_scale_lr.batch', 'auto_scale_lr.base_batch_size'),
     ],
 )
 def test_the_nearest_key(key: str, nearest: str) -> None:
@@ -185,6 +197,52 @@ def test_what_a_hook_asks_the_config_for_is_read(
     assert load(path, {'my_key': 2}).my_key == 2
     with pytest.raises(ValueError, match="'other_key'"):
         load(path, {'other_key': 2})
+
+
+MY_NECK = """
+from torch import nn
+from mmengine.registry import MODELS
+
+@MODELS.register_module(force=True)
+class MyNeck(nn.Module):
+    def __init__(self, in_channels, **settings):
+        self.depth_of_mine = settings['mine']['depth_of_mine']
+
+    def other(self, mine):
+        return mine.weight_a, mine.weight_aa
+"""
+
+
+@pytest.mark.parametrize(
+    ('key', 'read'),
+    [
+        ('mine.depth_of_mine', True),
+        # alike, but both are there
+        ('mine.weight_aa', True),
+        ('mine.widht_of_mine', False),
+        ('yours.depth_of_mine', True),
+    ],
+)
+def test_plain_mappings_of_a_users_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, read: bool
+) -> None:
+    """Their keys are words of the user's code, in no library."""
+    (tmp_path / 'my_necks.py').write_text(MY_NECK)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'my_necks', raising=False)
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f'_base_ = {str(DETECTOR)!r}\n'
+        "custom_imports = dict(imports=['my_necks'])\n"
+        "model = dict(neck=dict(_delete_=True, type='MyNeck', "
+        'in_channels=[1], mine=dict(weight_a=1), yours=dict()))\n'
+    )
+    option: dict[str, object] = {f'model.neck.{key}': 2}
+    if read:
+        load(path, option)
+    else:
+        with pytest.raises(ValueError, match='no part of the config reads'):
+            load(path, option)
 
 
 def places(node: object, place: str = '') -> list[str]:

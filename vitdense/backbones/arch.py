@@ -54,24 +54,40 @@ def resolve_arch(
     return None, entry(**values)
 
 
+def is_integer(value: Any) -> bool:
+    """Whether it is an integer, which True and False are not meant to be."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def check_columns(family: str, **columns: tuple[int, ...]) -> None:
     """Checks that per-stage columns are positive and of one length.
 
     Raises:
         ValueError: Naming the column that is not.
     """
-    length = len(next(iter(columns.values())))
+    first, stages = next(iter(columns.items()))
     for name, column in columns.items():
-        if not isinstance(column, tuple) or len(column) != length:
-            raise ValueError(
-                f'{family}: arch field {name}={column!r} must list one value '
-                f'for each of the {length} stages'
-            )
-        if not column or not all(
-            isinstance(v, int) and not isinstance(v, bool) and v > 0
-            for v in column
+        place = f'{family}: arch field {name}={column!r}'
+        if not isinstance(column, tuple) or not all(
+            is_integer(v) and v > 0 for v in column
         ):
+            raise ValueError(f'{place} must be positive integers, in a list')
+        if not column or len(column) != len(stages):
             raise ValueError(
-                f'{family}: arch field {name}={column!r} must be positive '
-                'integers'
+                f'{place} must list one value for each of the {len(stages)} '
+                f'stages of {first}={stages}'
             )
+
+
+def check_heads(
+    family: str, dims: tuple[int, ...], heads: tuple[int, ...]
+) -> None:
+    """Checks that every stage's heads share its channels evenly.
+
+    Raises:
+        ValueError: Naming both columns.
+    """
+    if any(dim % count for dim, count in zip(dims, heads, strict=True)):
+        raise ValueError(
+            f'{family}: arch field heads={heads!r} must divide dims={dims!r}'
+        )

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from vitdense.backbones.arch import resolve_arch
+from vitdense.backbones.arch import is_integer, resolve_arch
 from vitdense.backbones.family import Family
 from vitdense.backbones.stage import Stage
 from vitdense.layers.tokens import to_tokens
@@ -72,9 +72,11 @@ class PyramidBackbone(BaseModule):
         self.arch_name, self.arch = resolve_arch(
             self._title, arch, self.family.archs
         )
-        self._check_numbers(in_channels, drop_path_rate)
         if drop_path_rate is None:
             drop_path_rate = self.arch.drop_path_rate
+        self._check_numbers(in_channels, drop_path_rate)
+        self._check_switches(norm_eval=norm_eval, with_cp=with_cp)
+        self.in_channels = in_channels
         num_stages = len(self.arch.dims)
         self.out_indices = self._check_out_indices(out_indices, num_stages)
         built = self.out_indices[-1] + 1
@@ -82,10 +84,7 @@ class PyramidBackbone(BaseModule):
         # a ModuleList, of which PyTorch's types know no more than modules
         self.stages: Sequence[Stage]
         self.stages = nn.ModuleList(islice(stages, built))  # type: ignore[assignment]
-        if (
-            not isinstance(frozen_stages, int)
-            or not -1 <= frozen_stages <= built
-        ):
+        if not is_integer(frozen_stages) or not -1 <= frozen_stages <= built:
             raise ValueError(
                 f'{self._title}: frozen_stages={frozen_stages!r} is not in '
                 f'-1..{built}'
@@ -110,16 +109,15 @@ class PyramidBackbone(BaseModule):
     def _title(self) -> str:
         return type(self).__name__
 
-    def _check_numbers(
-        self, in_channels: int, drop_path_rate: float | None
-    ) -> None:
-        if not isinstance(in_channels, int) or in_channels < 1:
+    def _check_numbers(self, in_channels: int, drop_path_rate: float) -> None:
+        if not is_integer(in_channels) or in_channels < 1:
             raise ValueError(
                 f'{self._title}: in_channels={in_channels!r} must be a '
                 'positive integer'
             )
-        if drop_path_rate is not None and (
+        if (
             not isinstance(drop_path_rate, int | float)
+            or isinstance(drop_path_rate, bool)
             or not 0 <= drop_path_rate < 1
         ):
             raise ValueError(
@@ -127,21 +125,31 @@ class PyramidBackbone(BaseModule):
                 '[0, 1)'
             )
 
+    def _check_switches(self, **switches: bool) -> None:
+        for name, value in switches.items():
+            if not isinstance(value, bool):
+                raise TypeError(
+                    f'{self._title}: {name}={value!r} is neither True nor '
+                    'False'
+                )
+
     def _check_out_indices(
         self, out_indices: Sequence[int] | None, num_stages: int
     ) -> tuple[int, ...]:
         if out_indices is None:
             return tuple(range(num_stages))
-        if isinstance(out_indices, (int, str)):
+        if isinstance(out_indices, str) or not isinstance(
+            out_indices, Sequence
+        ):
             raise TypeError(
                 f'{self._title}: out_indices={out_indices!r} must be a '
-                f'sequence of stages, such as ({out_indices!r},)'
+                'sequence of stages, such as (0, 1)'
             )
         chosen = tuple(out_indices)
         valid = range(num_stages)
         if (
             not chosen
-            or any(i not in valid for i in chosen)
+            or not all(is_integer(i) and i in valid for i in chosen)
             or list(chosen) != sorted(set(chosen))
         ):
             raise ValueError(
@@ -171,8 +179,14 @@ class PyramidBackbone(BaseModule):
         Any height and width, square or not, from ``min_size`` pixels on.
 
         Raises:
-            ValueError: If an image is smaller than that.
+            ValueError: If an image is smaller than that, or has other
+                channels.
         """
+        if images.dim() != 4 or images.shape[1] != self.in_channels:
+            raise ValueError(
+                f'{self._title}: images of shape {tuple(images.shape)}; this '
+                f'backbone takes (B, {self.in_channels}, H, W)'
+            )
         height, width = images.shape[2:]
         # one by one: compilers keep bounds of each, not those of a minimum
         if height < self.min_size or width < self.min_size:
@@ -199,13 +213,15 @@ class PyramidBackbone(BaseModule):
             ValueError: If the checkpoint does not fit exactly.
         """
         configs = self.init_cfg
-        if isinstance(configs, Mapping):
-            configs = [configs]
-        for config in configs or ():
-            if config.get('type') != 'Pretrained':
+        if not isinstance(configs, list | tuple):
+            configs = [configs] if configs is not None else []
+        for config in configs:
+            settings = config if isinstance(config, Mapping) else {}
+            source = settings.get('checkpoint')
+            if settings.get('type') != 'Pretrained' or not source:
                 raise ValueError(
-                    f'{self._title}: init_cfg type {config.get("type")!r} is '
-                    "not known; choose from ['Pretrained'], or None"
+                    f'{self._title}: init_cfg={config!r}; choose from '
+                    "dict(type='Pretrained', checkpoint=...) and None"
                 )
             from vitdense.checkpoint.load import load_backbone
 

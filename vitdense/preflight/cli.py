@@ -4,9 +4,10 @@ import argparse
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from typing import Any
 
 from mmengine.config import DictAction
 
@@ -94,15 +95,44 @@ def named(place: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        text = describe(error)
-        if not isinstance(error, OSError | RuntimeError | ValueError):
-            *_, last = traceback.extract_tb(error.__traceback__)
-            text += (
-                f' ({type(error).__name__} at {last.filename}:{last.lineno})'
-            )
+        text = _with_origin(error)
         if text.startswith(place.partition('.')[0]):
             raise
         raise ValueError(f'{place}: {text}') from error
+
+
+@contextmanager
+def given_options(options: Mapping[str, Any]) -> Iterator[None]:
+    """End the messages of errors that name no option with those given.
+
+    What libraries raise tells of their code, not of the setting that it had.
+    Files that are not there are named by the errors themselves.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except BAD_INPUT as error:
+        text = _with_origin(error)
+        if isinstance(error, ValueError) and (
+            not options or any(key in text for key in options)
+        ):
+            raise
+        given = ', '.join(
+            f'{key}={value!r:.60}' for key, value in options.items()
+        )
+        text += f'; --cfg-options are {given}' * bool(given)
+        raise ValueError(text) from error
+
+
+def _with_origin(error: Exception) -> str:
+    """The error in one line; where in the code it is of, if no words of
+    ours or of the system's."""
+    text = describe(error)
+    if not isinstance(error, OSError | RuntimeError | ValueError):
+        *_, last = traceback.extract_tb(error.__traceback__)
+        text += f' ({type(error).__name__} at {last.filename}:{last.lineno})'
+    return text
 
 
 class OneLineParser(argparse.ArgumentParser):

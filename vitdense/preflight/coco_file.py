@@ -39,14 +39,17 @@ class CocoReader:
             FileNotFoundError: If there is no such file.
             ValueError: If it is not in COCO's format.
         """
+        if not isinstance(path, str) or not path:
+            raise ValueError(f'{key}={path!r} is no file')
         if not is_elsewhere(path, backend_args) and not Path(path).is_file():
             raise FileNotFoundError(f'{key}: no file {path!r}')
         if self._last[0] != path:
             self._last = ('', None)
             text = fileio.get(path, backend_args=backend_args)
             try:
-                self._last = (path, json.loads(text))
-            except ValueError as error:
+                # mmdet takes no other encoding
+                self._last = (path, json.loads(text.decode('utf-8')))
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f'{key}: {path!r} is not JSON: {error}'
                 ) from None
@@ -64,10 +67,13 @@ def is_elsewhere(path: str, *backend_args: Mapping[str, Any] | None) -> bool:
 def _checked(
     key: str, path: str, content: Any, labelled: bool
 ) -> dict[str, Any]:
-    wanted = ['images', 'categories'] + ['annotations'] * labelled
+    wanted = ['images', 'categories', 'annotations']
     lists = content if isinstance(content, dict) else {}
+    optional = set() if labelled else {'annotations'} - lists.keys()
     missing = [
-        name for name in wanted if not isinstance(lists.get(name), list)
+        name
+        for name in wanted
+        if name not in optional and not isinstance(lists.get(name), list)
     ]
     if missing:
         raise ValueError(
@@ -82,13 +88,13 @@ def _checked(
 def check_labels(
     key: str, path: str, content: dict[str, Any], classes: Sequence[str]
 ) -> None:
-    """See that the classes are in the file, and all labels in the classes.
+    """See that the classes are the file's categories, in its order.
 
     Classes may be fewer than the file's categories: mmdet trains on them
-    alone.
+    alone. It numbers them in the order of the file, whatever theirs is.
 
     Raises:
-        ValueError: If one is not, naming it.
+        ValueError: If one is not there, or in another place, naming it.
     """
     names = {each['id']: each['name'] for each in content['categories']}
     unknown = [name for name in classes if name not in names.values()]
@@ -98,19 +104,13 @@ def check_labels(
             f'{len(classes)} classes: {_some(unknown)}; choose from '
             f'{sorted(names.values())} with metainfo=dict(classes=...)'
         )
-    images = {each['id'] for each in content['images']}
-    for each in content.get('annotations', ()):
-        label, image = each.get('category_id'), each.get('image_id')
-        if label not in names:
-            raise ValueError(
-                f'{key}: annotation {each.get("id")} of {path!r} has '
-                f'category_id={label!r}; choose from {sorted(names)}'
-            )
-        if image not in images:
-            raise ValueError(
-                f'{key}: annotation {each.get("id")} of {path!r} has '
-                f'image_id={image!r}, which is not among its images'
-            )
+    numbered = [name for name in names.values() if name in classes]
+    if classes and numbered != list(classes):
+        raise ValueError(
+            f'{key}: {path!r} lists the categories as {_some(numbered)}, but '
+            f'the classes are {_some(classes)}; they need one order, with '
+            'each name once'
+        )
 
 
 def check_images(

@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 from vitdense.preflight.cli import named
 from vitdense.preflight.keys import check_keys
+from vitdense.preflight.kinds import check_replaced, check_types
 from vitdense.preflight.options import CommonOptions
 
 # The visualization hook of each library that a config may be written for.
@@ -44,6 +45,8 @@ def load_config(options: CommonOptions) -> Config:
             f'{sorted(VISUALIZATION_HOOKS)}'
         )
     init_default_scope(scope)
+    check_replaced(before, cfg, options.cfg_options)
+    check_types(cfg)
     check_keys(before, cfg, options.cfg_options)
     cfg.launcher = options.launcher
     if options.work_dir is not None:
@@ -71,6 +74,13 @@ def _make_room(cfg: Config, key: str, value: Any) -> None:
             break  # no such place: merging says so
 
 
+def default_hooks(cfg: Config) -> ConfigDict:
+    """The mapping of mmengine's own hooks, made if a config has none."""
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = ConfigDict()
+    return cfg.default_hooks
+
+
 def type_name(kind: Any) -> str:
     """The name of a ``type``, which may be a class too."""
     return kind if isinstance(kind, str) else str(kind.__name__)
@@ -94,7 +104,7 @@ def set_visualization(
     cfg: Config, show: bool, show_dir: str | None, wait_time: float
 ) -> None:
     """Draw predictions: in a window, or to files under ``show_dir``."""
-    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hooks = default_hooks(cfg)
     kind = VISUALIZATION_HOOKS[cfg.default_scope]
     hook = hooks.setdefault('visualization', ConfigDict(type=kind))
     hook.draw = True

@@ -15,6 +15,7 @@ from PIL import Image
 
 from vitdense.datasets.audit.label_maps import LabelRule
 from vitdense.preflight.cli import named
+from vitdense.preflight.coco_entries import check_entries
 from vitdense.preflight.coco_file import (
     CocoReader,
     check_images,
@@ -22,7 +23,7 @@ from vitdense.preflight.coco_file import (
     is_elsewhere,
 )
 from vitdense.preflight.config import evaluators, leaf_datasets
-from vitdense.preflight.keys import parameters, resolve
+from vitdense.preflight.readers import parameters, resolve
 
 # Reading all 20,210 label maps of ADE20K takes minutes; these take seconds.
 MAX_LABEL_MAPS = 500
@@ -130,7 +131,7 @@ def check_files(
         if hasattr(dataset, 'prepare'):
             dataset.prepare()
             _check_folders(source)
-        if hasattr(dataset, 'COCOAPI'):
+        if _is_coco(dataset):
             _check_coco(source, reader)
         elif (
             'seg_map_path' in dataset.data_prefix
@@ -141,17 +142,34 @@ def check_files(
     in_coco = {
         source.place.partition('_')[0]
         for source in sources
-        if hasattr(source.dataset, 'COCOAPI')
+        if _is_coco(source.dataset)
     }
     for split in splits:
         for evaluator in evaluators(cfg, split):
             if evaluator.get('ann_file') and split in in_coco:
-                reader.read(
-                    f'{split}_evaluator.ann_file',
-                    evaluator['ann_file'],
-                    labelled=not evaluator.get('format_only'),
-                    backend_args=evaluator.get('backend_args'),
-                )
+                _check_scored(f'{split}_evaluator', evaluator, reader)
+
+
+def _is_coco(dataset: Any) -> bool:
+    """Whether it reads COCO's files of instances: others have COCO in their
+    names too, and other entries."""
+    api = getattr(dataset, 'COCOAPI', None)
+    return api is not None and api.__name__ == 'COCO'
+
+
+def _check_scored(
+    place: str, evaluator: Mapping[str, Any], reader: CocoReader
+) -> None:
+    key, path = f'{place}.ann_file', evaluator['ann_file']
+    labelled = not evaluator.get('format_only')
+    content = reader.read(
+        key,
+        path,
+        labelled=labelled,
+        backend_args=evaluator.get('backend_args'),
+    )
+    masks = 'segm' in str(evaluator.get('metric'))
+    check_entries(key, path, content, masks=masks, scored=labelled)
 
 
 def _check_coco(source: Source, reader: CocoReader) -> None:
@@ -163,6 +181,11 @@ def _check_coco(source: Source, reader: CocoReader) -> None:
         labelled=not dataset.test_mode,
         backend_args=dataset.backend_args,
     )
+    masks = any(
+        getattr(each, 'with_mask', False)
+        for each in dataset.pipeline.transforms
+    )
+    check_entries(key, path, content, masks=masks)
     check_labels(key, path, content, source.classes)
     if not source.elsewhere:
         check_images(key, path, content, dataset.data_prefix['img'])

@@ -26,7 +26,7 @@ from vitdense.engine.runner import (
 )
 from vitdense.engine.work_folder import check_free, occupied
 from vitdense.preflight.amp import set_amp
-from vitdense.preflight.cli import nothing_shown
+from vitdense.preflight.cli import given_options, nothing_shown
 from vitdense.preflight.config import (
     check_numbers,
     load_config,
@@ -40,7 +40,7 @@ from vitdense.preflight.data import (
     check_folders,
     open_sources,
 )
-from vitdense.preflight.keys import unread
+from vitdense.preflight.kinds import TESTED, TRAINED, check_sections
 from vitdense.preflight.model import (
     check_exists,
     check_num_classes,
@@ -53,6 +53,7 @@ from vitdense.preflight.options import (
     TestOptions,
     TrainOptions,
 )
+from vitdense.preflight.readers import unread
 from vitdense.preflight.rehearsal import Rehearsal, no_traces
 from vitdense.preflight.resumable import set_resumable
 from vitdense.preflight.resume import (
@@ -150,6 +151,7 @@ def prepare_training(options: TrainOptions) -> Prepared:
         options = replace(options, resume='auto')
         notes.append('restarted by torchrun: resuming')
     with _joined(options) as cfg:
+        check_sections(cfg, TRAINED)
         set_amp(cfg, options.amp)
         if options.auto_scale_lr:
             set_auto_scale_lr(cfg)
@@ -177,6 +179,7 @@ def prepare_testing(options: TestOptions) -> Prepared:
             used, naming it.
     """
     with _joined(options) as cfg:
+        check_sections(cfg, TESTED)
         cfg.load_from = options.checkpoint
         if options.show or options.show_dir is not None:
             set_visualization(
@@ -198,8 +201,10 @@ def _joined(options: CommonOptions) -> Iterator[Config]:
     with nothing_shown(), no_traces():
         launcher = find_launcher(options.launcher)
         cfg = load_config(replace(options, launcher=launcher))
-        join(launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}))
-        yield cfg
+        with given_options(options.cfg_options):
+            environment = cfg.get('env_cfg') or {}
+            join(launcher, environment.get('dist_cfg') or {})
+            yield cfg
 
 
 def _check(

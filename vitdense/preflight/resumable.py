@@ -7,7 +7,7 @@ from mmengine.config import Config, ConfigDict
 
 from vitdense.engine.checkpoint_hook import seconds
 from vitdense.engine.preemption import slurm_job
-from vitdense.preflight.config import type_name
+from vitdense.preflight.config import default_hooks, type_name
 from vitdense.preflight.options import TrainOptions
 
 # What mmengine has, and ours that does the same and can go on.
@@ -34,7 +34,7 @@ def set_resumable(cfg: Config, options: TrainOptions) -> None:
         loop.type = epochs if loop.pop('by_epoch') else iterations
     if type_name(loop.get('type', '')) in LOOPS:
         loop.type = LOOPS[type_name(loop.type)]
-    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    hooks = default_hooks(cfg)
     checkpoint = hooks.setdefault('checkpoint', ConfigDict(type=HOOK))
     kind = type_name(checkpoint.type) if checkpoint else None
     if kind == 'CheckpointHook':

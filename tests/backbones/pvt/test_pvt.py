@@ -149,7 +149,7 @@ def test_detection_drop_path() -> None:
     [
         ({'design': 'v3'}, "'v3'.*'v2-li'"),
         ({'dims': (8, 16)}, 'depths'),
-        ({'heads': (3, 2, 2, 3)}, '3 heads do not divide 8'),
+        ({'heads': (3, 2, 2, 3)}, r'heads=\(3, .* must divide dims'),
         ({'depths': (2, 1, 0, 1)}, 'depths'),
         ({'dephts': (1, 1, 1, 1)}, 'dephts'),
         ({'position_px': 8}, 'position_px=8.*32'),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from vitdense.backbones.arch import check_columns
+from vitdense.backbones.arch import check_columns, check_heads
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class CvTArch:
             heads=self.heads,
             mlp_ratios=self.mlp_ratios,
         )
+        check_heads('CvT', self.dims, self.heads)
 
 
 # Table 2 of arXiv:2103.15808; drop path of the official configs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from vitdense.backbones.arch import check_columns
+from vitdense.backbones.arch import check_columns, check_heads, is_integer
 
 DESIGNS = ('v1', 'v2', 'v2-li')
 
@@ -52,9 +52,10 @@ class PVTArch:
             mlp_ratios=self.mlp_ratios,
             reductions=self.reductions,
         )
+        check_heads('PVT', self.dims, self.heads)
         least = 2 << len(self.dims)  # the stride of the last stage
         if self.design == 'v1' and (
-            not isinstance(self.position_px, int) or self.position_px < least
+            not is_integer(self.position_px) or self.position_px < least
         ):
             raise ValueError(
                 f'PVT: arch field position_px={self.position_px!r} must be '

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from vitdense.backbones.arch import check_columns
+from vitdense.backbones.arch import check_columns, check_heads, is_integer
 
 PUBLISHED_STRIDE = 16  # of the published tokens, in pixels
 
@@ -57,11 +57,14 @@ class T2TArch:
             mlp_ratios=self.mlp_ratios,
             reductions=self.reductions,
         )
+        check_heads('T2TViT', self.dims, self.heads)
         third = self.dims[2] if len(self.dims) > 2 else 0
-        if self.se_reduction not in range(third + 1):
+        if not is_integer(self.se_reduction) or not (
+            0 <= self.se_reduction <= third
+        ):
             raise ValueError(
                 f'T2TViT: arch field se_reduction={self.se_reduction!r} must '
-                f'be 0 or at most {third}, the channels of the third stage'
+                f'be 0 or at most {third}, the third of dims={self.dims}'
             )
         if self.design != 'pyramid':
             self._check_published()
@@ -88,7 +91,7 @@ class T2TArch:
                 f'T2TViT: arch field dims={self.dims!r} must be 2 or more'
             )
         if (
-            not isinstance(self.position_px, int)
+            not is_integer(self.position_px)
             or self.position_px < PUBLISHED_STRIDE
         ):
             raise ValueError(

@@ -1,0 +1,44 @@
+"""Properties over many cases: a few in every run, many in the slow one."""
+
+import functools
+import os
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, seed, settings
+from hypothesis.strategies import SearchStrategy
+
+# Told with a case that fails; TRIED_SEED=... in the environment repeats it.
+SEED = int(os.environ.get('TRIED_SEED') or random.randrange(2**32))
+Check = Callable[..., None]
+
+
+def few(check: Check, cases: SearchStrategy[Any], count: int) -> Check:
+    """A test of always the same cases.
+
+    The check takes the case as ``case``, and fixtures wider than a test.
+    """
+    return _settings(count, derandomize=True)(given(case=cases)(check))
+
+
+def many(check: Check, cases: SearchStrategy[Any], count: int) -> Check:
+    """A test, marked slow, of cases that are others in each run."""
+
+    @functools.wraps(check)
+    def telling(*args: Any, **fixtures: Any) -> None:
+        note(f'TRIED_SEED={SEED} pytest -m slow repeats this')
+        check(*args, **fixtures)
+
+    test = _settings(count, database=None)(given(case=cases)(telling))
+    return pytest.mark.slow(seed(SEED)(test))
+
+
+def _settings(count: int, **more: Any) -> settings:
+    return settings(
+        max_examples=count,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        **more,
+    )
