@@ -183,9 +183,8 @@ def submit(
         with redirect_stderr(StringIO()):
             job = queue(executor, job_command(arguments))
     except Refused as error:
-        raise RuntimeError(f'--submit: sbatch has not queued it: {error}') from (
-            error
-        )
+        text = f'--submit: sbatch has not queued it: {error}'
+        raise RuntimeError(text) from error
     return (
         f'  job        {job.job_id}, on {resources.nodes} x {resources.gpus} '
         f'GPUs: {resources.processes} processes\n'
@@ -237,7 +236,9 @@ def _check_options(options: TrainOptions) -> None:
         )
 
 
-def _slurm() -> tuple[type['submitit.AutoExecutor'], tuple[type[Exception], ...]]:
+def _slurm() -> tuple[
+    type['submitit.AutoExecutor'], tuple[type[Exception], ...]
+]:
     """What queues jobs, and its errors.
 
     Raises:
