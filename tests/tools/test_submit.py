@@ -13,7 +13,7 @@ import pytest
 import submitit
 import torch
 from processes import ROOT, children_of, environment, free_port
-from small_runs import DETECTOR, root, small_shapes, where
+from small_runs import SEGMENTER, root, small_shapes, where
 
 from vitdense.preflight.submit import Resources, job_command, queue
 
@@ -38,12 +38,12 @@ export SLURM_NODELIST=localhost SLURM_JOB_ID=4711 CUDA_VISIBLE_DEVICES=
 exec {python} "$@"
 """
 SETTINGS = {
-    'train_cfg.max_epochs': 4,
+    'train_cfg.max_iters': 12,
+    'train_cfg.val_interval': 12,
     'train_dataloader.batch_size': 1,
     'train_dataloader.dataset.indices': 4,
     'val_dataloader.dataset.indices': 2,
     'default_hooks.logger.interval': 1,
-    'default_hooks.checkpoint.interval': 9,
 }
 
 
@@ -67,9 +67,9 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def arguments(data: Path, work_dir: Path, *more: str) -> list[str]:
     """A command line of the tool."""
-    settings = where(data) | SETTINGS
+    settings = where(data, SEGMENTER) | SETTINGS
     return [
-        *(str(DETECTOR), '--work-dir', str(work_dir), '--cfg-options'),
+        *(str(SEGMENTER), '--work-dir', str(work_dir), '--cfg-options'),
         *(f'{key}={value}' for key, value in settings.items()),
         *more,
     ]
@@ -104,8 +104,8 @@ def test_what_no_job_can_ask_for(asked: str, said: str) -> None:
         ('gpus=2 hours=1 --launcher slurm', 'leave --launcher out'),
         ('gpus=2 hours=1 --resume old.pth', 'not from --resume old.pth'),
         (
-            'gpus=2 hours=1 --cfg-options train_cfg.max_epochs=0',
-            'train_cfg.max_epochs=0 is not a positive integer',
+            'gpus=2 hours=1 --cfg-options train_cfg.max_iters=0',
+            'train_cfg.max_iters=0 is not a positive integer',
         ),
         (
             'gpus=2 hours=1 --cfg-options default_hooks.checkpoint=None',
@@ -151,7 +151,7 @@ def test_what_submitting_needs(
     if missing == 'submitit':
         monkeypatch.setitem(sys.modules, 'submitit', None)
     monkeypatch.setenv('PATH', str(tmp_path))
-    outcome = tool('train.py', DETECTOR, '--submit', 'gpus=1', 'hours=1')
+    outcome = tool('train.py', SEGMENTER, '--submit', 'gpus=1', 'hours=1')
     assert (outcome.code, outcome.out) == (2, '')
     assert said in outcome.err
     assert len(outcome.err.splitlines()) == 1
@@ -180,7 +180,7 @@ def test_the_script_that_is_queued(
     begin = '#SBATCH --'
     flags = [e.removeprefix(begin) for e in lines if e.startswith(begin)]
     expected = {
-        *('job-name=mask-rcnn_pvt-v2-b0_fpn_shapes', 'partition=a100'),
+        *(f'job-name={SEGMENTER.stem}', 'partition=a100'),
         *('nodes=2', 'gpus-per-node=8', 'ntasks-per-node=8'),
         # no workers load data in this process
         *('cpus-per-task=1', 'mem=400GB', 'time=90', 'account=me'),
@@ -256,7 +256,7 @@ def test_a_job_runs_and_is_queued_again(
     command = job_command([train, *given, *asked])
 
     job = queue(executor, command)
-    wait_for('Epoch(train) [2][1/2]', job.paths.stdout, job)
+    wait_for('Iter(train) [ 3/12]', job.paths.stdout, job)
     # all processes, as Slurm does; not what has started them
     processes = children_of(int(job.job_id))
     assert len(processes) == 2
@@ -280,8 +280,8 @@ def test_a_job_runs_and_is_queued_again(
         time.sleep(0.1)
     said = job.paths.stdout.read_text()
     assert ', going on' in said
-    assert 'Epoch(train) [1]' not in said
+    assert 'Iter(train) [ 3/12]' not in said
     assert f'work folder: {work_dir}' in said, job.paths.stderr.read_text()
     last = work_dir / (work_dir / 'last_checkpoint').read_text()
     meta = torch.load(last, weights_only=False)['meta']
-    assert meta['epoch'] == 4
+    assert meta['iter'] == 12
