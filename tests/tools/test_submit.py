@@ -134,6 +134,20 @@ def test_nothing_bad_is_queued(
     assert not (slurm / 'script').exists()
 
 
+def test_torchrun_does_not_queue_a_job_for_each_process(
+    tool: Callable, slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # which is found below, and would be kept for tests to come
+    monkeypatch.setattr('vitdense.engine.processes._This.launcher', None)
+    for name in ('RANK', 'LOCAL_RANK', 'TORCHELASTIC_RUN_ID'):
+        monkeypatch.setenv(name, '0')
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    outcome = tool('train.py', SEGMENTER, '--submit', 'gpus=2', 'hours=1')
+    assert outcome.code == 2
+    assert 'not pytorch; leave --launcher out, and start' in outcome.err
+    assert not (slurm / 'script').exists()
+
+
 @pytest.mark.parametrize(
     ('missing', 'said'),
     [

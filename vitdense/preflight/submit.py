@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
+from vitdense.engine.processes import find_launcher
 from vitdense.preflight.config import type_name
 from vitdense.preflight.options import TrainOptions
 from vitdense.preflight.prepare import prepare_training
@@ -223,10 +224,14 @@ def queue(
 
 def _check_options(options: TrainOptions) -> None:
     """Refuse options that a job which is queued again cannot have."""
-    if options.launcher != 'none':
+    launcher = options.launcher
+    if launcher == 'none':
+        # torchrun's processes would queue a job each
+        launcher = find_launcher(launcher)
+    if launcher != 'none':
         raise ValueError(
-            f'--submit: the job has --launcher slurm, not {options.launcher}; '
-            'leave --launcher out'
+            f'--submit: the job has --launcher slurm, not {launcher}; leave '
+            '--launcher out, and start the tool alone'
         )
     if options.resume not in (None, 'auto'):
         raise ValueError(
