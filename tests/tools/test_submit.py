@@ -15,7 +15,8 @@ import torch
 from processes import ROOT, children_of, environment, free_port
 from small_runs import SEGMENTER, root, small_shapes, where
 
-from vitdense.preflight.submit import Resources, job_command, queue
+from vitdense.preflight.resources import Resources
+from vitdense.preflight.submit import job_command, queue
 
 __all__ = ['root', 'small_shapes']
 
