@@ -30,7 +30,8 @@ MAY_IMPORT = {
     'reference': ['backbones.pyramid'],
     'checkpoint': ['layers.position', 'backbones.family', 'backbones.pyramid'],
     'datasets': ['registry'],
-    'engine': ['registry', 'checkpoint'],
+    # a block is what a process has whole while it computes
+    'engine': ['registry', 'checkpoint', 'layers.block'],
     'preflight': [
         'backbones.family',
         'checkpoint',

@@ -53,6 +53,15 @@ def parse_args() -> argparse.Namespace:
         help='train on without images that are cut off or cannot be decoded; '
         'they are counted and listed at the end',
     )
+    parser.add_argument(
+        '--submit',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='check all, and have Slurm run it as a job that is queued again '
+        'until it is done, for example gpus=8 nodes=2 hours=24 partition=NAME '
+        '(of each node: gpus, memory_gb; of each GPU: cpus; also account, '
+        'qos, constraint)',
+    )
     return parser.parse_args()
 
 
@@ -68,9 +77,14 @@ def main() -> None:
             from vitdense.engine.processes import ended_together
             from vitdense.preflight.options import TrainOptions
             from vitdense.preflight.prepare import prepare_training
+            from vitdense.preflight.submit import submit
 
+        options = TrainOptions.of(args)
+        if args.submit is not None:
+            print(submit(options, args.submit, [__file__, *sys.argv[1:]]))
+            return
         with ended_together(report=False):
-            prepared = prepare_training(TrainOptions.of(args))
+            prepared = prepare_training(options)
     stopped = (BrokenImageError, TrainingStoppedError)
     with (
         one_line_errors((FolderInUseError,)),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -109,8 +109,12 @@ class PreemptionHook(Hook):
             f'asked to stop by {name}, saved at iteration '
             f'{self._checkpoint.saved_at}: {last}'
         )
-        if self.requeue and is_main_process():
-            requeue()
+        if self.requeue:
+            if is_main_process():
+                requeue()
+            # srun may kill all processes when one ends: not the first one
+            # before Slurm has heard of it
+            barrier()
         raise Preempted
 
 
