@@ -50,7 +50,9 @@ VARIABLES = MappingProxyType(
 STARTED_BY = MappingProxyType(
     {'pytorch': 'torchrun', 'slurm': 'srun', 'mpi': 'mpirun'}
 )
-MASTER_PORT = '29500'
+MASTER_PORT = 29500
+# of Slurm's jobs, which may share their first machine
+JOB_PORTS = range(20000, 29000)
 RESTARTS = 'TORCHELASTIC_RESTART_COUNT'
 # set by vitdense.engine.launch
 LAUNCHER_PID = 'VITDENSE_LAUNCHER_PID'
@@ -171,7 +173,9 @@ def _tell_pytorch(launcher: str, settings: Mapping[str, Any]) -> None:
         environ[ours] = environ[theirs]
     if 'port' in settings:
         environ['MASTER_PORT'] = str(settings['port'])
-    environ.setdefault('MASTER_PORT', MASTER_PORT)
+    job = int(environ.get('SLURM_JOB_ID', 0)) if launcher == 'slurm' else 0
+    port = JOB_PORTS[job % len(JOB_PORTS)] if job else MASTER_PORT
+    environ.setdefault('MASTER_PORT', str(port))
     if launcher == 'slurm' and 'MASTER_ADDR' not in environ:
         environ['MASTER_ADDR'] = _first_machine(environ['SLURM_NODELIST'])
 
