@@ -40,7 +40,7 @@ def parse_args() -> Namespace:
 
 def seconds_each(dataset: object, count: int) -> list[float]:
     """Seconds of a core for each of the first pictures."""
-    seconds = []
+    seconds: list[float] = []
     for _ in range(2):  # the second time, files are in memory
         seconds = []
         for index in range(count):
