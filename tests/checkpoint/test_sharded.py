@@ -109,6 +109,15 @@ def test_what_is_missing_is_named(folder: Path, name: str) -> None:
         read_file(folder)
 
 
+@pytest.mark.parametrize('content', [b'', b'\xff\xfe', b'0  other\n'])
+def test_a_list_that_does_not_fit_is_named(
+    folder: Path, content: bytes
+) -> None:
+    (folder / DIGESTS).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f'{DIGESTS} is damaged'):
+        read_file(folder)
+
+
 class _Code:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ('it_has_run',)

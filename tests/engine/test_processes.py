@@ -29,6 +29,11 @@ SOON_S = 60
 RETINANET = ROOT / 'configs/pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
 
 
+def allow_restart(training: Training) -> None:
+    place = training.command.index('--nproc_per_node')
+    training.command[place:place] = ['--max_restarts', '1']
+
+
 def last_words(process: subprocess.Popen[str]) -> str:
     """What a process prints until it ends, which it soon does."""
     began = time.monotonic()
@@ -76,6 +81,7 @@ def test_a_mistake_is_told_once(root: Path, tmp_path: Path) -> None:
         processes=2,
         model__backbone__arch='v9',
     )
+    allow_restart(training)
     process = training.start()
     output = last_words(process)
     assert process.returncode == 2
@@ -141,8 +147,7 @@ def test_all_restart_from_the_last_checkpoint(
     whole.finish()
     # as a user has it who never heard of --resume
     killed.command.remove('--resume')
-    place = killed.command.index('--nproc_per_node')
-    killed.command[place:place] = ['--max_restarts', '1']
+    allow_restart(killed)
     process = killed.start()
     os.kill(until_step(killed, process, 5)[1], signal.SIGKILL)
     output, _ = process.communicate(timeout=300)
@@ -166,6 +171,24 @@ def test_the_launcher_hands_on_signals(root: Path, tmp_path: Path) -> None:
     assert process.returncode == 75, output[-2000:]
     assert 'asked to stop by' in output
     assert alive(pids) == []
+    assert 3 <= training.last()['meta']['iter'] < STEPS
+
+
+@pytest.mark.slow
+def test_one_that_is_asked_to_stop_is_not_restarted(
+    root: Path, tmp_path: Path
+) -> None:
+    training = Training(
+        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
+    )
+    allow_restart(training)
+    process = training.start()
+    pids = until_step(training, process, 3)
+    os.kill(pids[1], signal.SIGTERM)
+    output = last_words(process)
+    assert process.returncode == 75, output[-2000:]
+    assert 'asked to stop by a signal to another process' in output
+    assert 'restarted' not in output
     assert 3 <= training.last()['meta']['iter'] < STEPS
 
 

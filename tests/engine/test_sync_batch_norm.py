@@ -64,6 +64,17 @@ def test_in_two_processes(
     assert torch.equal(one['running_var'], two['running_var'])
 
 
+def test_mixed_precision(group: None) -> None:
+    """Sums in float32, and the output as the input is."""
+    ours, theirs = CPUSyncBatchNorm(CHANNELS), nn.BatchNorm2d(CHANNELS)
+    images = pictures(4).bfloat16()
+    output = ours(images)
+    assert output.dtype == torch.bfloat16
+    expected = theirs(images.float())
+    torch.testing.assert_close(output.float(), expected, rtol=0, atol=0.02)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
 def test_parameters_stay_the_same(group: None) -> None:
     norm = nn.SyncBatchNorm(CHANNELS, momentum=0.3)
     inner = nn.Sequential(norm)

@@ -13,6 +13,7 @@ from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
 from vitdense.preflight.resume import (
     checkpoints_to_begin_from,
     read_first_whole,
+    saved_since,
 )
 
 
@@ -28,6 +29,20 @@ def test_nothing_there_begins(tmp_path: Path) -> None:
     cfg = config(tmp_path / 'absent', resume=True)
     assert checkpoints_to_begin_from(cfg, 'auto') == []
     assert cfg.resume is False
+
+
+def test_checkpoints_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    """It is where mmengine's hook has them: named as the work folder."""
+    hook = {'checkpoint': {'out_dir': str(tmp_path / 'big')}}
+    cfg = config(tmp_path / 'work', default_hooks=hook)
+    path = tmp_path / 'big/work/iter_3.pth'
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.utime(path, (100, 100))
+    assert checkpoints_to_begin_from(cfg, 'auto') == [str(path)]
+    assert saved_since(cfg, 99.0)
+    assert not saved_since(cfg, 100.0)
+    assert not saved_since(config(tmp_path / 'other'), 0.0)
 
 
 def test_path_has_to_be_there(tmp_path: Path) -> None:

@@ -38,6 +38,13 @@ def test_a_remote_folder() -> None:
         check_sharding(settings(out_dir='s3://here'))
 
 
+def test_evaluations_of_other_lengths() -> None:
+    cfg = settings()
+    cfg.val_dataloader = {'sampler': {'round_up': False}}
+    with pytest.raises(ValueError, match=r'val_dataloader\.sampler\.round_up='):
+        check_sharding(cfg)
+
+
 def test_averaged_weights() -> None:
     cfg = settings()
     cfg.custom_hooks = [{'type': 'EMAHook'}]

@@ -65,8 +65,16 @@ def check_digests(folder: Path) -> None:
     listed = folder / DIGESTS
     if not listed.is_file():
         raise CheckpointError(f'{folder} is damaged: it has no {DIGESTS}')
-    for line in listed.read_text().splitlines():
-        stated, _, name = line.partition('  ')
+    try:
+        lines = listed.read_text().splitlines()
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f'{listed} is damaged: {error}') from error
+    pairs = [line.partition('  ')[::2] for line in lines]
+    names = {name for _, name in pairs}
+    unlisted = {path.name for path in folder.iterdir()} - names - {DIGESTS}
+    if REST not in names or unlisted:
+        raise CheckpointError(f'{listed} is damaged: it lists {sorted(names)}')
+    for stated, name in pairs:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f'{folder} is damaged: it has no {name}')

@@ -213,11 +213,7 @@ class SafeCheckpointHook(CheckpointHook):
             if is_main_process():
                 self._name_last(Path(runner.work_dir))
         except OSError as error:
-            raise TrainingStoppedError(
-                f'cannot write the checkpoint {self.last_ckpt!r} '
-                f'({error.strerror or error}); those before are whole, and '
-                '--resume goes on from the last of them'
-            ) from error
+            raise _cannot_write(repr(self.last_ckpt), error) from error
         finally:
             self._states = None
         self.saved_at = meta['iter']
@@ -240,7 +236,10 @@ class SafeCheckpointHook(CheckpointHook):
         """Save what scores best; the one before goes after, not before."""
         before = self._best()
         self._set_best(dict.fromkeys(before))
-        super()._save_best_checkpoint(runner, metrics)
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        except OSError as error:
+            raise _cannot_write('of the best score', error) from error
         now = self._best()
         self._set_best({key: now[key] or before[key] for key in before})
         for key, path in before.items():
@@ -271,6 +270,13 @@ class SafeCheckpointHook(CheckpointHook):
             remove(Path(path))
         elif self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+def _cannot_write(what: str, error: OSError) -> TrainingStoppedError:
+    return TrainingStoppedError(
+        f'cannot write the checkpoint {what} ({error.strerror or error}); '
+        'those before are whole, and --resume goes on from the last of them'
+    )
 
 
 def seconds(length: str | float | None) -> float | None:

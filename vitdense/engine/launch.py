@@ -5,19 +5,24 @@ and why in a line, and where the tool has told it already, it ends with the
 tool's own exit code.
 """
 
+import functools
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from torch.distributed import run
+from torch.distributed.elastic.agent.server.local_elastic_agent import (
+    LocalElasticAgent,
+)
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from vitdense.engine.errors import EXIT_BAD_INPUT, EXIT_PREEMPTED
-from vitdense.engine.processes import LAUNCHER_PID
+from vitdense.engine.processes import LAUNCHED_S, LAUNCHER_PID
 
 # The tools tell what these mean themselves.
 TOLD = (EXIT_BAD_INPUT, EXIT_PREEMPTED)
@@ -39,6 +44,8 @@ def main(args: Sequence[str] | None = None) -> int:
     else:  # PyTorch before 2.9: the signal would end it, not the processes
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     os.environ[LAUNCHER_PID] = str(os.getpid())
+    os.environ[LAUNCHED_S] = str(time.time())
+    _restart_no_ends()
     try:
         run.run(options)
     except SignalException as error:
@@ -55,6 +62,21 @@ def main(args: Sequence[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _restart_no_ends() -> None:
+    """Have torchrun start nothing again that has ended as it was meant to:
+    a mistake stays one, and who was asked to make room makes it."""
+    monitor = LocalElasticAgent._monitor_workers
+
+    @functools.wraps(monitor)
+    def watch(agent: Any, group: Any) -> Any:
+        result = monitor(agent, group)
+        if any(each.exitcode in TOLD for each in result.failures.values()):
+            agent._remaining_restarts = 0
+        return result
+
+    LocalElasticAgent._monitor_workers = watch  # type: ignore[method-assign]
 
 
 def _end(failure: Any) -> str:

@@ -41,6 +41,8 @@ class PreemptionHook(Hook):
         self.requeue = requeue
         self._signals = StopSignals()
         self._training = False
+        # loops that do not tell are not left in an evaluation
+        self._rounds = 0
 
     def before_train(self, runner: Runner) -> None:
         """Listen to signals.
@@ -102,19 +104,18 @@ class PreemptionHook(Hook):
         Raises:
             Preempted: Always.
         """
-        self._signals.restore()
         name = self._signals.received or 'a signal to another process'
         last = self._checkpoint.last_ckpt or 'the checkpoint it resumed'
         runner.logger.warning(
             f'asked to stop by {name}, saved at iteration '
             f'{self._checkpoint.saved_at}: {last}'
         )
-        if self.requeue:
-            if is_main_process():
-                requeue()
-            # srun may kill all processes when one ends: not the first one
-            # before Slurm has heard of it
-            barrier()
+        if self.requeue and is_main_process():
+            requeue()
+        # launchers end all processes when one does: not the first one before
+        # it has saved, and Slurm has heard of it
+        barrier()
+        self._signals.restore()
         raise Preempted
 
 

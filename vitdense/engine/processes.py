@@ -56,6 +56,7 @@ JOB_PORTS = range(20000, 29000)
 RESTARTS = 'TORCHELASTIC_RESTART_COUNT'
 # set by vitdense.engine.launch
 LAUNCHER_PID = 'VITDENSE_LAUNCHER_PID'
+LAUNCHED_S = 'VITDENSE_LAUNCHED_S'
 # for the first process to come to an error that another one has found
 AGREEING_S = 10
 # in which a launcher that watches its processes has ended all of them
@@ -106,10 +107,22 @@ def place() -> tuple[int, int]:
     return int(rank), int(count)
 
 
+def _local_rank() -> int:
+    """Which process of its machine this is."""
+    names = VARIABLES.get(_This.launcher or 'none')
+    return int(os.environ[names['LOCAL_RANK']]) if names else 0
+
+
 def restarted() -> bool:
     """Whether torchrun has started this process in place of one that ended
     (``--max-restarts``)."""
     return int(os.environ.get(RESTARTS, '0')) > 0
+
+
+def launched_s() -> float:
+    """When the launcher began, in seconds as files have it; 0 if it is
+    not ours."""
+    return float(os.environ.get(LAUNCHED_S, '0'))
 
 
 def join(launcher: str, settings: Mapping[str, Any]) -> None:
@@ -140,10 +153,12 @@ def join(launcher: str, settings: Mapping[str, Any]) -> None:
         backend = 'gloo'
     if device == 'cuda':
         local, visible = int(os.environ['LOCAL_RANK']), _visible()
-        if local >= visible:
+        # all processes of a machine find the same, where it is known
+        here = max(int(os.environ.get('LOCAL_WORLD_SIZE', 0)), local + 1)
+        if here > visible:
             raise ValueError(
-                f'--launcher {launcher}: process {local} of this machine has '
-                f'no GPU, {visible} are visible; start as many processes'
+                f'--launcher {launcher}: {here} processes on a machine where '
+                f'{visible} GPUs are visible; start as many processes'
             )
         torch.cuda.set_device(local)
     seconds = settings.get('timeout')
@@ -171,7 +186,7 @@ def _tell_pytorch(launcher: str, settings: Mapping[str, Any]) -> None:
     environ = os.environ
     for ours, theirs in VARIABLES[launcher].items():
         environ[ours] = environ[theirs]
-    if 'port' in settings:
+    if launcher == 'slurm' and 'port' in settings:
         environ['MASTER_PORT'] = str(settings['port'])
     job = int(environ.get('SLURM_JOB_ID', 0)) if launcher == 'slurm' else 0
     port = JOB_PORTS[job % len(JOB_PORTS)] if job else MASTER_PORT
@@ -202,8 +217,8 @@ def to_tell(text: str) -> str | None:
         return text
     store = _This.store
     if store is None:
-        # before they are joined, all read the same and find the same
-        return text if rank == 0 else None
+        # before they are joined, all of a machine find the same
+        return text if _local_rank() == 0 else None
     named = f'process {rank} of {count}: {text}'
     if rank == 0:
         store.set(ERROR, text)

@@ -52,8 +52,9 @@ class CPUSyncBatchNorm(_BatchNorm):
             return super().forward(input)
         self._check_input_dim(input)
         axes = [0, *range(2, input.dim())]
-        count = input.new_tensor([input.numel() / input.size(1)])
-        packed = torch.cat([input.sum(axes), count])
+        values = input.float()  # what autocast may have in bfloat16
+        count = values.new_tensor([values.numel() / values.size(1)])
+        packed = torch.cat([values.sum(axes), count])
         sums, count = _total(packed).split([self.num_features, 1])
         if count <= 1:
             raise ValueError(
@@ -62,14 +63,16 @@ class CPUSyncBatchNorm(_BatchNorm):
             )
         column = [1, -1, *[1] * (input.dim() - 2)]  # beside (B, C, ...)
         mean = sums / count
-        centred = input - mean.view(column)
+        centred = values - mean.view(column)
         variance = _total(centred.square().sum(axes)) / count
         self._track(mean.detach(), variance.detach(), count)
         scale = (variance + self.eps).rsqrt()
         if self.affine:
             scale = scale * self.weight
         result = centred * scale.view(column)
-        return result + self.bias.view(column) if self.affine else result
+        if self.affine:
+            result = result + self.bias.view(column)
+        return result.to(input.dtype)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -13,9 +12,11 @@ from mmengine.runner import Runner
 
 from vitdense.checkpoint import set_pickle_trust
 from vitdense.checkpoint.whole_file import remove_parts
+from vitdense.engine.errors import Preempted
 from vitdense.engine.processes import (
     find_launcher,
     join,
+    launched_s,
     leave,
     restarted,
 )
@@ -57,8 +58,10 @@ from vitdense.preflight.readers import unread
 from vitdense.preflight.rehearsal import Rehearsal, no_traces
 from vitdense.preflight.resumable import set_resumable
 from vitdense.preflight.resume import (
+    checkpoint_folders,
     checkpoints_to_begin_from,
     read_first_whole,
+    saved_since,
 )
 from vitdense.preflight.safeguards import (
     set_finite_check,
@@ -98,12 +101,23 @@ class Prepared:
         """
         work_dir = self.cfg.work_dir
         with occupied(work_dir) as killed:
-            left = remove_parts(Path(work_dir)) if is_main_process() else ()
+            left = []
+            if is_main_process():
+                for folder in checkpoint_folders(self.cfg):
+                    left += remove_parts(folder)
             if killed:
                 self.notes.append(f'a run was killed here: {killed}')
             if left:
                 self.notes.append(f'removed {len(left)} unfinished files')
-            self.build_runner().train()
+            preempted = None
+            try:
+                self.build_runner().train()
+            except Preempted as error:
+                # what its traceback holds would outlive the group
+                preempted = error.with_traceback(None)
+            if preempted is not None:
+                leave()
+                raise preempted
         self._end()
 
     def test(self) -> None:
@@ -146,10 +160,7 @@ def prepare_training(options: TrainOptions) -> Prepared:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
             used, naming it.
     """
-    notes = []
-    if options.resume is None and restarted():
-        options = replace(options, resume='auto')
-        notes.append('restarted by torchrun: resuming')
+    notes, resume = [], options.resume
     with _joined(options) as cfg:
         check_sections(cfg, TRAINED)
         set_amp(cfg, options.amp)
@@ -160,11 +171,14 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_resumable(cfg, options)
         check_sharding(cfg)
         check_free(cfg.work_dir)
-        begin_from = checkpoints_to_begin_from(cfg, options.resume)
+        if restarted() and saved_since(cfg, launched_s()):
+            resume = 'auto'
+            notes.append('restarted by torchrun: resuming')
+        begin_from = checkpoints_to_begin_from(cfg, resume)
         splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
         prepared = _check(cfg, options, splits, begin_from)
         prepared.notes += notes
-        if options.resume == 'auto' and not begin_from:
+        if resume == 'auto' and not begin_from:
             prepared.notes.append(
                 f'--resume: no checkpoint in {cfg.work_dir!r}; training begins'
             )

@@ -29,7 +29,7 @@ def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
     named = resume if resume not in (None, 'auto') else cfg.get('load_from')
     automatic = resume == 'auto' or (cfg.get('resume') and not named)
     if automatic:
-        found = checkpoints_of(cfg.work_dir)
+        found = checkpoints_of(cfg)
         cfg.resume = bool(found)
         if found:
             return found
@@ -42,20 +42,40 @@ def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
     return [named] if named else []
 
 
-def checkpoints_of(work_dir: str) -> list[str]:
+def checkpoint_folders(cfg: Config) -> list[Path]:
+    """Where a training writes: the work folder and, where its checkpoints
+    have a folder of their own (``out_dir``), that one."""
+    work_dir = Path(cfg.work_dir)
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    out_dir = hook.get('out_dir')
+    if out_dir is None or '://' in str(out_dir):
+        return [work_dir]
+    return [work_dir, Path(out_dir, work_dir.name)]
+
+
+def checkpoints_of(cfg: Config) -> list[str]:
     """Checkpoints of a training, the latest first."""
-    folder = Path(work_dir)
     found = sorted(
-        (p for p in folder.glob('*.pth') if not p.name.startswith('best_')),
+        (
+            path
+            for folder in checkpoint_folders(cfg)
+            for path in folder.glob('*.pth')
+            if not path.name.startswith('best_')
+        ),
         key=lambda path: path.stat().st_mtime_ns,
         reverse=True,
     )
-    if (folder / LAST).is_file():
-        # it may be in a folder of its own, as out_dir says
-        last = Path(str(find_latest_checkpoint(work_dir)))
+    if Path(cfg.work_dir, LAST).is_file():
+        last = Path(str(find_latest_checkpoint(cfg.work_dir)))
         if last.exists():
             found = [last, *(path for path in found if path != last)]
     return [str(path) for path in found]
+
+
+def saved_since(cfg: Config, moment_s: float) -> bool:
+    """Whether a training has saved since then, in seconds as files have it."""
+    found = checkpoints_of(cfg)
+    return bool(found) and Path(found[0]).stat().st_mtime > moment_s
 
 
 def read_first_whole(

@@ -38,6 +38,14 @@ def check_sharding(cfg: Config) -> None:
             f'{checkpoint["out_dir"]!r}; choose a folder of a file system '
             'that all processes write to'
         )
+    for split in ('val', 'test'):
+        sampler = (cfg.get(f'{split}_dataloader') or {}).get('sampler') or {}
+        if sampler.get('round_up') is False:
+            raise ValueError(
+                f'{place}: {split}_dataloader.sampler.round_up=False; choose '
+                'True, since processes that evaluate more batches than others '
+                'would wait for them'
+            )
     for each in cfg.get('custom_hooks') or []:
         if type_name(each['type']) == 'EMAHook':
             raise ValueError(
