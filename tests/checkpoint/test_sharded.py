@@ -2,75 +2,37 @@
 
 import os
 import pickle
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, distributed
-from torch.distributed.checkpoint.state_dict_saver import save
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import distribute_tensor
+from processes import environment
+from sharded_folder import whole_content, write
+from torch.multiprocessing.spawn import spawn
 
 from vitdense.checkpoint.errors import CheckpointError
 from vitdense.checkpoint.gather import gather_checkpoint
 from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
 from vitdense.checkpoint.reading.safe import read_file
-from vitdense.checkpoint.sharded import (
-    DIGESTS,
-    REST,
-    sharded_tensors,
-    without_sharded,
-    write_digests,
-)
+from vitdense.checkpoint.sharded import DIGESTS, REST, write_digests
 
 
-@pytest.fixture
-def group(tmp_path: Path) -> Iterator[None]:
-    """A group of this process alone."""
-    distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
-    )
-    yield
-    distributed.destroy_process_group()
-
-
-def whole_content() -> dict[str, Any]:
-    """What a training saves, in little."""
-    weight = torch.arange(10.0).view(5, 2)
-    state = {0: {'step': torch.tensor(3.0), 'exp_avg': weight + 0.5}}
-    return {
-        'meta': {'iter': 7},
-        'state_dict': {'a.weight': weight, 'norm.mean': torch.ones(3)},
-        'optimizer': {'state': state, 'param_groups': [{'lr': 0.1}]},
-    }
-
-
-@pytest.fixture
-def folder(tmp_path: Path, group: None) -> Path:
+@pytest.fixture(scope='module')
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose matrices were written in parts."""
-    mesh = init_device_mesh('cpu', (1,))
-
-    def divided(node: Any) -> Any:
-        if isinstance(node, Tensor):
-            return distribute_tensor(node, mesh) if node.dim() == 2 else node
-        if isinstance(node, dict):
-            return {key: divided(each) for key, each in node.items()}
-        return node
-
-    content = divided(whole_content())
-    path = tmp_path / 'iter_7.pth'
-    found = dict(sharded_tensors(content))
-    assert list(found) == ['state_dict/a.weight', 'optimizer/state/0/exp_avg']
-    save(found, checkpoint_id=path)
-    rest = without_sharded(content)
-    assert rest['state_dict']['a.weight'] is None
-    assert content['state_dict']['a.weight'] is not None
-    rest[CONTENT_SHA256] = digest_content(rest)
-    torch.save(rest, path / REST)
-    write_digests(path)
+    path = tmp_path_factory.mktemp('written') / 'iter_7.pth'
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment().items():
+            patch.setenv(name, value)
+        spawn(write, (str(path),), nprocs=1)
     return path
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of it, to break."""
+    return Path(shutil.copytree(written, tmp_path / written.name))
 
 
 def test_read_whole(folder: Path) -> None:

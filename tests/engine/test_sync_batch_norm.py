@@ -1,5 +1,6 @@
 """Statistics over all processes on CPUs, against PyTorch's BatchNorm."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def group(tmp_path: Path) -> Iterator[None]:
     )
     yield
     distributed.destroy_process_group()
+    gc.collect()  # or it would be in workers that are forked later
 
 
 @pytest.mark.parametrize('form', FORMS)
