@@ -231,7 +231,7 @@ class BackboneContract:
     def test_heads_that_do_not_divide(self) -> None:
         heads = tuple(dim + 1 for dim in self.arch['dims'])
         arch = {**self.arch, 'heads': heads}
-        with pytest.raises(ValueError, match='heads='):
+        with pytest.raises(ValueError, match='heads'):
             self.build(arch=arch)
 
     @pytest.mark.parametrize('frozen', [0, 1, 2])

@@ -103,7 +103,7 @@ def kill_at_random(
         time.sleep(draw.uniform(1.0, longest_s))
         ended = process.poll() is not None
         process.kill()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=180)
         if ended:
             assert process.returncode == 0, output[-4000:]
             return kills

@@ -97,7 +97,7 @@ def test_two_processes_killed_at_random(
         time.sleep(draw.uniform(8.0, 20.0))
         victims = [process.pid, *children_of(process.pid)]
         os.kill(victims[number % len(victims)], signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     killed.finish()
     assert differing(learned(whole.last()), learned(killed.last())) == []
 
@@ -131,7 +131,7 @@ def test_asked_to_stop(
     list(stopped.lines_until(process, 'Epoch(train) [1][3/8]'))
     # all of the group, as Slurm does
     stopped.signal(process, number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 75, output[-2000:]
     assert f'asked to stop by {number.name}' in output
     assert stopped.last()['meta']['iter'] < 8

@@ -80,7 +80,7 @@ def test_saved_resumed_and_gathered(
     process = stopped.start()
     list(stopped.lines_until(process, second_step))
     stopped.signal(process, signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode == 75
     place = stopped.last()['meta']['iter']
     assert 2 <= place < 8
@@ -146,7 +146,7 @@ def test_a_bad_step_is_kept_whole(root: Path, tmp_path: Path) -> None:
         **{**settings, 'optim_wrapper__optimizer__lr': 1e30},
     )
     process = training.start()
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 1
     assert 'not finite at iteration 2' in output
     kept = next(training.work_dir.glob('non_finite_iter_2_rank_0.pth'))

@@ -9,7 +9,8 @@ from vitdense.datasets.audit.kinds import ERROR, KINDS, WARNING, Finding
 from vitdense.datasets.audit.sets import Checked
 
 MAX_EXAMPLES = 3
-MAX_DETAIL = 140
+MAX_PLACE = 60
+MAX_DETAIL = 100
 HEAD = ('severity', 'finding', 'count', 'data set', 'first')
 
 
@@ -115,5 +116,10 @@ def _table(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _brief(finding: Finding) -> str:
-    text = str(finding)
-    return text if len(text) <= MAX_DETAIL else f'{text[:MAX_DETAIL]}...'
+    """In a line: of a long path the end, of a long detail the beginning."""
+    place, detail = finding.place, finding.detail
+    if len(place) > MAX_PLACE:
+        place = f'...{place[-MAX_PLACE:]}'
+    if len(detail) > MAX_DETAIL:
+        detail = f'{detail[:MAX_DETAIL]}...'
+    return str(finding._replace(place=place, detail=detail))
