@@ -18,6 +18,7 @@ __all__ = ['root']
 
 SHARDED: dict[str, Any] = {
     'default_hooks__checkpoint__interval': 4,
+    'default_hooks__checkpoint__max_keep_ckpts': 2,
     'model_wrapper_cfg__type': 'vitdense.FullyShard',
     'train_dataloader__dataset__indices': 8,
     'val_dataloader__dataset__indices': 2,
