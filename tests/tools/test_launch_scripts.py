@@ -86,9 +86,11 @@ def test_dist_test_reads_where_the_machines_are(stub: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('gpus', 'per_node'), [('16', '8'), ('2', '2')], ids=['many', 'few']
+    ('gpus', 'nodes', 'per_node'),
+    [('16', '2', '8'), ('12', '2', '8'), ('2', '1', '2')],
+    ids=['many', 'uneven', 'few'],
 )
-def test_slurm_train(stub: Path, gpus: str, per_node: str) -> None:
+def test_slurm_train(stub: Path, gpus: str, nodes: str, per_node: str) -> None:
     arguments = called(
         script(
             *('slurm_train.sh', 'gpu', 'pvt', 'c.py', 'out dir', '--amp'),
@@ -100,7 +102,7 @@ def test_slurm_train(stub: Path, gpus: str, per_node: str) -> None:
     )
     assert arguments == [
         *('--partition', 'gpu', '--job-name', 'pvt'),
-        *('--gres', f'gpu:{per_node}', '--ntasks', gpus),
+        *('--nodes', nodes, '--gres', f'gpu:{per_node}', '--ntasks', gpus),
         *('--ntasks-per-node', per_node, '--cpus-per-task', '5'),
         *('--kill-on-bad-exit', '1', '--signal=USR1@120'),
         *('--time', '10', '--requeue'),
@@ -129,6 +131,36 @@ def test_bad_calls_end_in_one_line(
     assert done.stderr.startswith('error: ')
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('variable', ['GPUS', 'GPUS_PER_NODE'])
+@pytest.mark.parametrize('value', ['0', 'all', '-1'])
+def test_slurm_train_names_a_bad_variable(
+    stub: Path, variable: str, value: str
+) -> None:
+    path = f'{stub.parent}:{os.environ["PATH"]}'
+    command = ('slurm_train.sh', 'gpu', 'pvt', 'c.py', 'out')
+    done = script(*command, PATH=path, **{variable: value})
+    assert (done.returncode, done.stdout) == (2, '')
+    said = f"error: {variable} is '{value}', not a whole number above 0\n"
+    assert done.stderr == said
+
+
+@pytest.mark.parametrize('job', ['', '4711'], ids=['alone', 'in a job'])
+def test_slurm_runs_again_only_what_sbatch_has_queued(
+    stub: Path, job: str
+) -> None:
+    done = script(
+        *('slurm_train.sh', 'gpu', 'pvt', 'c.py', 'out', '--requeue'),
+        PATH=f'{stub.parent}:{os.environ["PATH"]}',
+        SLURM_JOB_ID=job,
+    )
+    if job:
+        assert '--requeue' in called(done)
+    else:
+        assert (done.returncode, done.stdout) == (2, '')
+        assert done.stderr.startswith('error: --requeue: srun by itself')
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_torchrun_takes_the_arguments() -> None:
