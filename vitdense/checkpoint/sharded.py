@@ -25,6 +25,11 @@ def is_sharded_checkpoint(path: Path) -> bool:
     return (path / REST).is_file()
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path may be one: a file, or such a folder."""
+    return path.is_file() or is_sharded_checkpoint(path)
+
+
 def sharded_tensors(
     content: Mapping[Any, Any], place: str = ''
 ) -> Iterator[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from vitdense.backbones.family import OFFICIAL
+from vitdense.checkpoint.sharded import is_checkpoint
 
 MAX_NAMES = 3
 
@@ -122,7 +123,8 @@ def check_exists(source: str) -> None:
     Raises:
         FileNotFoundError: If there is no such file, or folder of parts.
     """
-    if '://' not in source and not Path(source).expanduser().exists():
+    path = Path(source).expanduser()
+    if '://' not in source and not is_checkpoint(path):
         raise FileNotFoundError(f'no checkpoint at {source!r}')
 
 

@@ -9,6 +9,7 @@ from mmengine.runner import find_latest_checkpoint
 from torch import nn
 
 from vitdense.checkpoint.errors import CheckpointError
+from vitdense.checkpoint.sharded import is_checkpoint
 from vitdense.engine.checkpoint_hook import LAST
 from vitdense.preflight.model import check_exists, read_checkpoint
 
@@ -34,7 +35,7 @@ def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
         if found:
             return found
     elif resume is not None:
-        if not Path(resume).exists():
+        if not is_checkpoint(Path(resume)):
             raise FileNotFoundError(f'--resume: no checkpoint at {resume!r}')
         cfg.resume = True
     if named:
