@@ -34,8 +34,8 @@ def test_nothing_there_begins(tmp_path: Path) -> None:
 def test_checkpoints_in_a_folder_of_their_own(tmp_path: Path) -> None:
     """It is where mmengine's hook has them: named as the work folder."""
     hook = {'checkpoint': {'out_dir': str(tmp_path / 'big')}}
-    cfg = config(tmp_path / 'work', default_hooks=hook)
-    path = tmp_path / 'big/work/iter_3.pth'
+    cfg = config(tmp_path / 'run', default_hooks=hook)
+    path = tmp_path / 'big/run/iter_3.pth'
     path.parent.mkdir(parents=True)
     path.touch()
     os.utime(path, (100, 100))

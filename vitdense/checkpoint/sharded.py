@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.utils import digit_version
 
 from .errors import CheckpointError
 from .reading.digest import digest_file
@@ -18,6 +19,20 @@ from .reading.digest import digest_file
 REST = 'rest.pth'
 DIGESTS = 'files.sha256'
 SEPARATOR = '/'
+LEAST_PYTORCH = '2.7'
+
+
+def check_pytorch(what: str) -> None:
+    """See that PyTorch can do it.
+
+    Raises:
+        CheckpointError: If it is too old.
+    """
+    if digit_version(torch.__version__) < digit_version(LEAST_PYTORCH):
+        raise CheckpointError(
+            f'{what} needs PyTorch {LEAST_PYTORCH} or newer; this is '
+            f'{torch.__version__}'
+        )
 
 
 def is_sharded_checkpoint(path: Path) -> bool:

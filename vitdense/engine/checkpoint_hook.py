@@ -13,8 +13,13 @@ from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
 from vitdense.checkpoint.sharded import without_sharded
 from vitdense.checkpoint.whole_file import remove, whole_file
 from vitdense.engine.errors import TrainingStoppedError
-from vitdense.engine.rank_state import agreed, gather_rank_states
+from vitdense.engine.rank_state import (
+    agreed,
+    bare_model,
+    gather_rank_states,
+)
 from vitdense.engine.run_identity import MAX_SHOWN, differences, identity_of
+from vitdense.engine.sharding import is_sharded
 from vitdense.engine.whole_backend import NAME as WHOLE
 from vitdense.registry import HOOKS
 
@@ -123,8 +128,9 @@ class SafeCheckpointHook(CheckpointHook):
                 'ranks': self._states,
                 'identity': self._identity,
             }
-        for name in SHARDED.intersection(checkpoint):
-            checkpoint[name] = without_sharded(checkpoint[name])
+        if is_sharded(bare_model(runner)):
+            for name in SHARDED.intersection(checkpoint):
+                checkpoint[name] = without_sharded(checkpoint[name])
         checkpoint[CONTENT_SHA256] = digest_content(checkpoint)
 
     def after_load_checkpoint(

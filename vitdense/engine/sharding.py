@@ -12,8 +12,6 @@ from mmengine.dist import (
     is_main_process,
 )
 from torch import Tensor, nn
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import Optimizer
 
@@ -127,6 +125,10 @@ def save_together(
     Raises:
         OSError: In all processes, if any of them cannot write.
     """
+    # imported late: every start would take as much longer
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.state_dict_saver import save
+
     agreed: list[Any] = [part_name()]
     broadcast_object_list(agreed)
     part = path.with_name(agreed[0])

@@ -1,9 +1,8 @@
 """Refuses what a model in parts cannot be trained with."""
 
-import torch
 from mmengine.config import Config
-from mmengine.utils import digit_version
 
+from vitdense.checkpoint.sharded import check_pytorch
 from vitdense.preflight.config import type_name
 from vitdense.preflight.resumable import HOOK
 
@@ -21,10 +20,7 @@ def check_sharding(cfg: Config) -> None:
     if type_name(settings.get('type', '')) != WRAPPER:
         return
     place = f'model_wrapper_cfg.type={WRAPPER!r}'
-    if digit_version(torch.__version__) < digit_version('2.7'):
-        raise ValueError(
-            f'{place} needs PyTorch 2.7 or newer; this is {torch.__version__}'
-        )
+    check_pytorch(place)
     hooks = cfg.get('default_hooks') or {}
     checkpoint = hooks.get('checkpoint') or {}
     if type_name(checkpoint.get('type', '')) != HOOK:

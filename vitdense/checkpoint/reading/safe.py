@@ -21,7 +21,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..errors import CheckpointError
-from ..sharded import REST, check_digests, is_sharded_checkpoint
+from ..sharded import (
+    REST,
+    check_digests,
+    check_pytorch,
+    is_sharded_checkpoint,
+)
 from .digest import (
     CONTENT_SHA256,
     TENSORS_SHA256,
@@ -68,6 +73,7 @@ def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
         CheckpointError: If it is no such file, is damaged or holds code.
     """
     if is_sharded_checkpoint(path):
+        check_pytorch(str(path))
         from .sharded import fill_in
 
         check_digests(path)
