@@ -35,6 +35,17 @@ def allow_restart(training: Training) -> None:
     training.command[place:place] = ['--max_restarts', '1']
 
 
+@pytest.fixture
+def training(root: Path, tmp_path: Path) -> Training:
+    """A segmenter's, in two processes, long enough to disturb it."""
+    return Training(SEGMENTER, root, tmp_path / 'work', processes=2, **LONG)
+
+
+def assert_saved(training: Training) -> None:
+    """It has saved where it was stopped, before its end."""
+    assert 3 <= training.last()['meta']['iter'] < STEPS
+
+
 def last_words(
     process: subprocess.Popen[str], within_s: float = SOON_S
 ) -> str:
@@ -94,20 +105,19 @@ def test_a_mistake_is_told_once(root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_error_of_one_names_it(root: Path, tmp_path: Path) -> None:
-    rank = 1
     config = tmp_path / 'fails.py'
     config.write_text(f"""
 _base_ = '{SEGMENTER}'
 custom_imports = dict(imports=['vitdense', 'training_hooks'])
-custom_hooks = [dict(type='FailInOne', rank={rank}, step=2)]
+custom_hooks = [dict(type='FailInOne', rank=1, step=2)]
 """)
     training = Training(config, root, tmp_path / 'work', processes=2, **LONG)
     process = training.start()
     output = last_words(process, STARTING_S)
     assert process.returncode == 1
     assert re.fullmatch(
-        rf'error: process {rank} \(pid \d+\) ended with exit code 1: '
-        rf'RuntimeError: the disk of process {rank} is gone; all have ended',
+        r'error: process 1 \(pid \d+\) ended with exit code 1: '
+        r'RuntimeError: the disk of process 1 is gone; all have ended',
         output.splitlines()[-1],
     )
     assert output.count('Traceback (most recent call last)') == 1
@@ -115,10 +125,7 @@ custom_hooks = [dict(type='FailInOne', rank={rank}, step=2)]
 
 @pytest.mark.slow
 @pytest.mark.parametrize('rank', [0, 1])
-def test_a_killed_one_ends_all(root: Path, tmp_path: Path, rank: int) -> None:
-    training = Training(
-        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
-    )
+def test_a_killed_one_ends_all(training: Training, rank: int) -> None:
     process = training.start()
     pids = until_step(training, process, 3)
     assert len(pids) == 2
@@ -159,11 +166,8 @@ def test_all_restart_from_the_last_checkpoint(
 
 
 @pytest.mark.slow
-def test_the_launcher_hands_on_signals(root: Path, tmp_path: Path) -> None:
+def test_the_launcher_hands_on_signals(training: Training) -> None:
     """SIGUSR1, which torchrun would not; SIGTERM comes to all when it dies."""
-    training = Training(
-        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
-    )
     process = training.start()
     pids = until_step(training, process, 3)
     process.send_signal(signal.SIGUSR1)
@@ -171,16 +175,13 @@ def test_the_launcher_hands_on_signals(root: Path, tmp_path: Path) -> None:
     assert process.returncode == 75, output[-2000:]
     assert 'asked to stop by' in output
     assert alive(pids) == []
-    assert 3 <= training.last()['meta']['iter'] < STEPS
+    assert_saved(training)
 
 
 @pytest.mark.slow
 def test_one_that_is_asked_to_stop_is_not_restarted(
-    root: Path, tmp_path: Path
+    training: Training,
 ) -> None:
-    training = Training(
-        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
-    )
     allow_restart(training)
     process = training.start()
     pids = until_step(training, process, 3)
@@ -189,30 +190,24 @@ def test_one_that_is_asked_to_stop_is_not_restarted(
     assert process.returncode == 75, output[-2000:]
     assert 'asked to stop by a signal to another process' in output
     assert 'restarted' not in output
-    assert 3 <= training.last()['meta']['iter'] < STEPS
+    assert_saved(training)
 
 
 @pytest.mark.slow
-def test_the_launcher_is_killed(root: Path, tmp_path: Path) -> None:
+def test_the_launcher_is_killed(training: Training) -> None:
     """No process is left behind, and all have saved."""
-    training = Training(
-        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
-    )
     process = training.start()
     pids = until_step(training, process, 3)
     process.kill()
     output = last_words(process)
     assert 'asked to stop by' in output
     assert alive(pids) == []
-    assert 3 <= training.last()['meta']['iter'] < STEPS
+    assert_saved(training)
 
 
 @pytest.mark.slow
-def test_the_launcher_is_killed_at_once(root: Path, tmp_path: Path) -> None:
+def test_the_launcher_is_killed_at_once(training: Training) -> None:
     """Processes that it has just started do not wait for it."""
-    training = Training(
-        SEGMENTER, root, tmp_path / 'work', processes=2, **LONG
-    )
     process = training.start()
     while len(pids := children_of(process.pid)) < 2:
         time.sleep(0.05)

@@ -21,8 +21,9 @@ from torch.utils.hooks import RemovableHandle
 from vitdense.engine.errors import TrainingStoppedError
 from vitdense.engine.finite_report import Report, compose, describe
 from vitdense.engine.kept_step import KeptStep
-from vitdense.engine.rank_state import bare_model, local
+from vitdense.engine.rank_state import bare_model
 from vitdense.engine.replay import images_of
+from vitdense.engine.sharding import local_part
 from vitdense.engine.step_record import StepRecord
 from vitdense.registry import HOOKS
 
@@ -236,7 +237,7 @@ def norms(optimizer: Optimizer, order: float) -> list[Tensor]:
                 continue
             if grad.is_sparse:
                 grad = grad.coalesce().values()
-            grad = local(grad)
+            grad = local_part(grad)
             if grad.numel():
                 key = (grad.device, grad.dtype)
                 together.setdefault(key, []).append(grad)

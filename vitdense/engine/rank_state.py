@@ -13,6 +13,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from vitdense.engine.random_state import random_state, set_random_state
+from vitdense.engine.sharding import local_part
 
 
 def bare_model(runner: Any) -> nn.Module:
@@ -20,12 +21,6 @@ def bare_model(runner: Any) -> nn.Module:
     wrapped = is_model_wrapper(runner.model)
     model: nn.Module = runner.model.module if wrapped else runner.model
     return model
-
-
-def local(tensor: Any) -> torch.Tensor:
-    """This process's part of a tensor, or all of it."""
-    part: torch.Tensor = getattr(tensor, 'to_local', lambda: tensor)()
-    return part
 
 
 def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
@@ -43,7 +38,7 @@ def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
         }
     if not _just_stepped(runner.optim_wrapper):
         state['gradients'] = {
-            name: local(parameter.grad).cpu()
+            name: local_part(parameter.grad).cpu()
             for name, parameter in model.named_parameters()
             if parameter.grad is not None
         }
@@ -63,7 +58,7 @@ def load_rank_states(runner: Any, states: list[dict[str, Any]]) -> None:
     for name, saved in state.get('gradients', {}).items():
         parameter = parameters[name]
         parameter.grad = torch.zeros_like(parameter)
-        local(parameter.grad).copy_(saved)
+        local_part(parameter.grad).copy_(saved)
     set_random_state(state['random'])
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.device import get_device
 from mmengine.dist import (
@@ -63,6 +63,16 @@ class FullyShard:
 def is_sharded(model: nn.Module) -> bool:
     """Whether processes have parts of a model's parameters."""
     return any(is_sharded_tensor(each) for each in model.parameters())
+
+
+def local_part(tensor: Any) -> Tensor:
+    """This process's part of a tensor; all of one that is not in parts."""
+    return cast('Tensor', getattr(tensor, 'to_local', lambda: tensor)())
+
+
+def whole_tensor(tensor: Any) -> Tensor:
+    """All of a tensor, whose parts all processes give at the same time."""
+    return cast('Tensor', getattr(tensor, 'full_tensor', lambda: tensor)())
 
 
 def in_parts(whole: Any, like: Any) -> Any:

@@ -10,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from vitdense.engine.random_state import random_state
 from vitdense.engine.replay import Dtype, Findings, Pass, loss_tensors, replay
+from vitdense.engine.sharding import whole_tensor
 
 
 class StepRecord:
@@ -95,7 +96,7 @@ class StepRecord:
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers of before the step."""
         state = {
-            name: whole(value)
+            name: whole_tensor(value)
             for name, value in self.model.state_dict().items()
         }
         before = {each.path: each.values for each in self._saved}
@@ -125,12 +126,6 @@ class StepRecord:
             self.attach()
         twin.load_state_dict(self.state())
         return replay(twin, self.passes, self.autocast)
-
-
-def whole(tensor: Any) -> Tensor:
-    """A tensor, or all of one whose parts are in several processes."""
-    found: Tensor = getattr(tensor, 'full_tensor', lambda: tensor)()
-    return found
 
 
 class _SavedBuffer:
