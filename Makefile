@@ -1,7 +1,7 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
-# make soak    the killing tests, SOAK_KILLS times each, with SOAK_SEED
+# make soak    what takes hours: many kills (SOAK_KILLS each, SOAK_SEED), long trainings, every compiled design
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
@@ -36,8 +36,8 @@ soak: export SOAK_KILLS ?= 13
 soak: export SOAK_SEED ?= 1
 soak: export SOAK_ITERATIONS ?= 200
 soak: $(VENV)/ready
-	$(call PYTEST,$(BIN)) -m slow --dist load -rP -k 'killed_at_random or stays_finite' \
-	    tests/engine/test_resume.py tests/tools/test_stays_finite.py
+	$(call PYTEST,$(BIN)) -m 'slow or soak' --dist load -rP \
+	    -k 'soak or killed_at_random or stays_finite'
 
 # One process, as all would share one device. BIN names another environment,
 # whose PyTorch fits your driver: make test-gpu BIN=/path/to/env/bin. It needs

@@ -1,6 +1,5 @@
 """A small data set, made once, and the quick starts told to use it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,20 @@ SEGMENTER = QUICKSTART / 'semantic-fpn_pvt-v2-b0_1xb8-600_shapes-128x128.py'
 SPLITS = ('train', 'val', 'test')
 
 
+FEW = {'train2017': 4, 'val2017': 2}
+
+
 @pytest.fixture(scope='session')
-def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shapes data set, of four pictures to train on and two to score."""
-    with pytest.MonkeyPatch.context() as patch:
-        few = {'train2017': 4, 'val2017': 2}
-        patch.setitem(shapes.SPEC, 'images', few)
-        root = tmp_path_factory.mktemp('data') / 'shapes'
-        shapes.ensure_shapes(root)
-        yield root
+    folder = tmp_path_factory.mktemp('data') / 'shapes'
+    shapes.ensure_shapes(folder, FEW)
+    return folder
 
 
 @pytest.fixture(scope='session')
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole shapes data set, as other processes expect it."""
+    """The shapes data set, of its usual size."""
     folder = tmp_path_factory.mktemp('data') / 'shapes'
     shapes.ensure_shapes(folder)
     return folder

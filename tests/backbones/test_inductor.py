@@ -1,6 +1,7 @@
 """Backbones through ``torch.compile`` as users call it, at symbolic sizes.
 
-Minutes each: C++ is generated and built.
+Minutes each, as C++ is generated and built: one design in ``make test-slow``,
+the others in ``make soak``.
 """
 
 import shutil
@@ -38,8 +39,15 @@ ARCHS: dict[str, tuple[str, dict[str, Any]]] = {
     'pyramid': ('T2TViT', REDUCED),
 }
 
+DESIGNS = [
+    pytest.param(
+        design,
+        marks=pytest.mark.slow if design == 'cvt' else pytest.mark.soak,
+    )
+    for design in ARCHS
+]
+
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.usefixtures('nothing_compiled'),
     pytest.mark.skipif(
         not (shutil.which('g++') or shutil.which('clang++')),
@@ -69,7 +77,7 @@ def levels_and_grads(
     return list(levels), [p.grad.clone() for p in model.parameters()]
 
 
-@pytest.mark.parametrize('design', ARCHS)
+@pytest.mark.parametrize('design', DESIGNS)
 def test_trains_at_any_size(design: str) -> None:
     plain = build(design).train()
     copied = deepcopy(plain)

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS, DefaultScope
+from small_runs import FEW
 
 import vitdense  # noqa: F401 - before mmdet, as our tools do
 from vitdense.datasets import shapes
@@ -84,14 +85,14 @@ def test_cocos_published_figures(shared: Path, kind: str) -> None:
 def test_shapes_are_made_at_first_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = {'train2017': 3, 'val2017': 2}
-    monkeypatch.setitem(shapes.SPEC, 'images', few)
+    for split, number in FEW.items():
+        monkeypatch.setitem(shapes.IMAGES, split, number)
     cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/shapes_instance.py')
     cfg.train_dataloader.dataset.data_root = str(tmp_path / 'shapes')
     with DefaultScope.overwrite_default_scope('mmdet'):
         data = DATASETS.build(cfg.train_dataloader.dataset)
         assert data.metainfo['classes'] == shapes.CLASSES
-        assert len(data) == 3
+        assert len(data) == FEW['train2017']
         sample = data[0]['data_samples'].gt_instances
     masks = sample.masks.to_ndarray()
     assert masks.shape == (len(sample.bboxes), 128, 128)

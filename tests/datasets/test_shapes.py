@@ -5,14 +5,15 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as rle
+from small_runs import FEW
 
 from vitdense.datasets import shapes
 
 
 @pytest.fixture(autouse=True)
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {'train2017': 4, 'val2017': 2}
-    monkeypatch.setitem(shapes.SPEC, 'images', few)
+    for split, number in FEW.items():
+        monkeypatch.setitem(shapes.IMAGES, split, number)
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -34,6 +35,14 @@ def test_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes.ensure_shapes(tmp_path / 'shapes')
     monkeypatch.setattr(shapes, 'make_shapes', None)
     shapes.ensure_shapes(tmp_path / 'shapes')
+
+
+def test_another_size_is_as_good(tmp_path: Path) -> None:
+    shapes.ensure_shapes(tmp_path, {'train2017': 1, 'val2017': 1})
+    made = contents(tmp_path)
+    shapes.ensure_shapes(tmp_path)
+    assert contents(tmp_path) == made
+    assert len(made) == 3 * 2 + 2 + 1
 
 
 def test_processes_may_ask_at_once(tmp_path: Path) -> None:
@@ -90,9 +99,9 @@ def test_masks_are_the_visible_pixels() -> None:
 def test_both_layouts_agree(tmp_path: Path) -> None:
     from pycocotools.coco import COCO
 
-    shapes.make_shapes(tmp_path)
+    shapes.make_shapes(tmp_path, FEW)
     coco = COCO(tmp_path / 'coco/annotations/instances_val2017.json')
-    assert len(coco.imgs) == 2
+    assert len(coco.imgs) == FEW['val2017']
     for image_id, image in coco.imgs.items():
         name = f'{image_id:06d}.png'
         labels = cv2.imread(

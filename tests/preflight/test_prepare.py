@@ -14,9 +14,10 @@ from mmengine import fileio
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
-from small_runs import DETECTOR, SEGMENTER, where
+from small_runs import DETECTOR, FEW, SEGMENTER, where
 
 from vitdense.backbones.pvt import PVT
+from vitdense.datasets import shapes
 from vitdense.preflight.options import TestOptions
 from vitdense.preflight.prepare import prepare_testing
 from vitdense.preflight.rehearsal import no_traces
@@ -223,9 +224,11 @@ def test_the_model_is_built_once(
 
 
 def test_data_that_makes_itself_is_made_after_the_cheap_checks(
-    prepare: Callable, tmp_path: Path
+    prepare: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its method, whatever the class is called."""
+    for split, number in FEW.items():
+        monkeypatch.setitem(shapes.IMAGES, split, number)
     root = tmp_path / 'made'
     settings = {k.replace('.', '__'): v for k, v in where(root).items()}
     for mistake in (

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ CLASSES = ('circle', 'square', 'triangle', 'star')
 PALETTE = [(220, 60, 50), (60, 140, 230), (70, 190, 90), (240, 190, 40)]
 SPLITS = {'train2017': 'training', 'val2017': 'validation'}
 
-# What `make_shapes` draws; kept beside the pictures to tell old from new.
+# How `make_shapes` draws; kept beside the pictures to tell old from new.
 SPEC: dict[str, Any] = {
     'version': 1,
     'seed': 0,
@@ -38,8 +39,8 @@ SPEC: dict[str, Any] = {
     'shapes': [2, 6],
     'radius_px': [10, 30],
     'turn_degrees': [-20, 20],
-    'images': {'train2017': 1600, 'val2017': 160},
 }
+IMAGES = {'train2017': 1600, 'val2017': 160}
 # No shape hides more than this part of an earlier one.
 MAX_HIDDEN = 0.5
 
@@ -51,11 +52,17 @@ class Instance(NamedTuple):
     mask: Mask
 
 
-def ensure_shapes(root: str | Path) -> None:
-    """Make the data set at ``root`` unless it is there already.
+def ensure_shapes(
+    root: str | Path, images: Mapping[str, int] = IMAGES
+) -> None:
+    """Make the data set at ``root`` unless it is there, of any size.
 
     Made in a folder beside ``root`` and moved there when complete, so that a
     broken run leaves nothing behind and several processes may ask at once.
+
+    Args:
+        root: The folder of both layouts.
+        images: How many pictures each split gets, if it has to be made.
 
     Raises:
         ValueError: Something else, or an older version, lies at ``root``.
@@ -71,7 +78,7 @@ def ensure_shapes(root: str | Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f'.{root.name}-', dir=root.parent))
     try:
-        make_shapes(scratch)
+        make_shapes(scratch, images)
         scratch.chmod(0o755)
         os.replace(scratch, root)
     except OSError:
@@ -84,11 +91,14 @@ def ensure_shapes(root: str | Path) -> None:
 
 def _is_complete(root: Path) -> bool:
     spec = root / 'shapes.json'
-    return spec.is_file() and json.loads(spec.read_text()) == SPEC
+    return (
+        spec.is_file()
+        and SPEC.items() <= json.loads(spec.read_text()).items()
+    )
 
 
-def make_shapes(root: Path) -> None:
-    """Write both layouts of the data set that `SPEC` describes to ``root``."""
+def make_shapes(root: Path, images: Mapping[str, int]) -> None:
+    """Write both layouts, drawn as `SPEC` says, to ``root``."""
     for number, (split, ade_split) in enumerate(SPLITS.items()):
         rng = np.random.default_rng([SPEC['seed'], number])
         coco_images = root / 'coco' / split
@@ -97,7 +107,7 @@ def make_shapes(root: Path) -> None:
         for folder in (coco_images, ade_images, ade_labels):
             folder.mkdir(parents=True)
         pictures = []
-        for index in range(1, SPEC['images'][split] + 1):
+        for index in range(1, images[split] + 1):
             image, instances = draw_picture(rng, SPEC['side_px'])
             name = f'{index:06d}'
             _write_image(coco_images / f'{name}.jpg', image)
@@ -109,7 +119,8 @@ def make_shapes(root: Path) -> None:
         (annotations / f'instances_{split}.json').write_text(
             json.dumps(coco_annotations(pictures))
         )
-    (root / 'shapes.json').write_text(json.dumps(SPEC, indent=2) + '\n')
+    drawn = SPEC | {'images': dict(images)}
+    (root / 'shapes.json').write_text(json.dumps(drawn, indent=2) + '\n')
 
 
 def _write_image(path: Path, image: Image) -> None:
