@@ -92,8 +92,7 @@ def ensure_shapes(
 def _is_complete(root: Path) -> bool:
     spec = root / 'shapes.json'
     return (
-        spec.is_file()
-        and SPEC.items() <= json.loads(spec.read_text()).items()
+        spec.is_file() and SPEC.items() <= json.loads(spec.read_text()).items()
     )
 
 
