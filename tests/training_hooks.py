@@ -1,6 +1,8 @@
 """Hooks of trainings that tests start in processes of their own."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,19 @@ class FailInOne(Hook):
         """
         if get_rank() == self.rank and runner.iter == self.step:
             raise RuntimeError(f'the disk of process {self.rank} is gone')
+
+
+@HOOKS.register_module()
+class SignalInSave(Hook):
+    """Has the whole group of processes signalled within its second save."""
+
+    def __init__(self) -> None:
+        self.saves = 0
+
+    def before_save_checkpoint(
+        self, runner: Runner, checkpoint: dict[str, Any]
+    ) -> None:
+        """Signal them."""
+        self.saves += 1
+        if self.saves == 2:
+            os.killpg(0, signal.SIGTERM)

@@ -74,6 +74,7 @@ def main() -> None:
                 FolderInUseError,
                 TrainingStoppedError,
             )
+            from vitdense.engine.preemption import asked_before_it_begins
             from vitdense.engine.processes import ended_together
             from vitdense.preflight.options import TrainOptions
             from vitdense.preflight.prepare import prepare_training
@@ -83,15 +84,15 @@ def main() -> None:
         if args.submit is not None:
             print(submit(options, args.submit, [__file__, *sys.argv[1:]]))
             return
-        with ended_together(report=False):
-            prepared = prepare_training(options)
     stopped = (BrokenImageError, TrainingStoppedError)
     with (
-        one_line_errors((FolderInUseError,)),
         one_line_errors(stopped, 1),
-        ended_together(),
+        asked_before_it_begins(requeue=options.requeue),
     ):
-        prepared.train()
+        with one_line_errors(), ended_together(report=False):
+            prepared = prepare_training(options)
+        with one_line_errors((FolderInUseError,)), ended_together():
+            prepared.train()
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from toy_training import rows
 from vitdense.checkpoint.reading.safe import read_file
 from vitdense.engine.checkpoint_hook import SafeCheckpointHook, seconds
 from vitdense.engine.errors import Preempted
+from vitdense.engine.signals import STOPPING
 
 
 class Rows(list[Any]):
@@ -74,6 +75,7 @@ def test_stops_in_an_accumulation_and_goes_on_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gradients that wait for more are kept; the folder may be moved."""
+    before = {each: signal.getsignal(each) for each in STOPPING}
     whole = training(tmp_path / 'whole')
     whole.train()
     stopped = training(tmp_path / 'stopped')
@@ -88,6 +90,10 @@ def test_stops_in_an_accumulation_and_goes_on_elsewhere(
     with pytest.raises(Preempted) as ending:
         stopped.train()
     assert ending.value.code == 75
+    # asked again, it still ends with that
+    signal.raise_signal(signal.SIGTERM)
+    for each, handler in before.items():
+        signal.signal(each, handler)
     assert names(tmp_path / 'stopped') == ['epoch_1.pth', 'iter_5.pth']
     moved = (tmp_path / 'stopped').rename(tmp_path / 'moved')
     saved = read_file(moved / 'iter_5.pth')
@@ -98,7 +104,7 @@ def test_stops_in_an_accumulation_and_goes_on_elsewhere(
     for name, tensor in resumed.model.state_dict().items():
         assert torch.equal(tensor, expected[name]), name
     # as it was, for whoever comes after
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before[signal.SIGTERM]
 
 
 def test_interval_stays_where_a_time_was_saved_before(tmp_path: Path) -> None:

@@ -114,28 +114,3 @@ def test_broken_checkpoint_is_passed_over(root: Path, tmp_path: Path) -> None:
     output = training.finish()
     assert f'left out: {last} is damaged or truncated' in output
     assert differing(expected, learned(training.last())) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
-def test_asked_to_stop(
-    root: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    """It saves, ends with 75, and goes on from there; workers live on."""
-    settings = {**EPOCHS, 'train_dataloader__num_workers': 2}
-    settings['default_hooks__checkpoint__save_every'] = '1h'
-    whole = Training(DETECTOR, root, tmp_path / 'whole', **settings)
-    whole.finish()
-    stopped = Training(DETECTOR, root, tmp_path / 'stopped', **settings)
-    process = stopped.start()
-    list(stopped.lines_until(process, 'Epoch(train) [1][3/8]'))
-    # all of the group, as Slurm does
-    stopped.signal(process, number)
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 75, output[-2000:]
-    assert f'asked to stop by {number.name}' in output
-    assert stopped.last()['meta']['iter'] < 8
-    output = stopped.finish()
-    assert ', going on' in output
-    assert 'Epoch(train) [1][1/8]' not in output
-    assert differing(learned(whole.last()), learned(stopped.last())) == []

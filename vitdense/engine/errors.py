@@ -10,7 +10,7 @@ class TrainingStoppedError(RuntimeError):
 
 
 class Preempted(SystemExit):
-    """A training has saved and made room, because it was asked to."""
+    """A training makes room, because it was asked to."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_PREEMPTED)

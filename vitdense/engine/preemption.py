@@ -5,7 +5,9 @@ Every process of a job hears of it, or only one: they agree on the step.
 
 import os
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,8 +17,9 @@ from mmengine.runner import Runner
 
 from vitdense.engine.checkpoint_hook import SafeCheckpointHook
 from vitdense.engine.errors import Preempted, TrainingStoppedError
+from vitdense.engine.processes import place
 from vitdense.engine.rank_state import agreed
-from vitdense.engine.signals import StopSignals
+from vitdense.engine.signals import Asked, StopSignals, raised_signals
 from vitdense.registry import HOOKS
 
 
@@ -111,12 +114,37 @@ class PreemptionHook(Hook):
             f'{self._checkpoint.saved_at}: {last}'
         )
         if self.requeue and is_main_process():
-            requeue()
+            ask_slurm_again()
         # launchers end all processes when one does: not the first one before
         # it has saved, and Slurm has heard of it
         barrier()
-        self._signals.restore()
+        self._signals.ignore()
         raise Preempted
+
+
+@contextmanager
+def asked_before_it_begins(*, requeue: bool) -> Iterator[None]:
+    """Make room at once when asked to while there is nothing to save.
+
+    Args:
+        requeue: Whether to ask Slurm to run the job again.
+
+    Raises:
+        Preempted: If a signal comes before a `PreemptionHook` listens.
+    """
+    try:
+        with raised_signals():
+            yield
+    except Asked as asked:
+        if place()[0] == 0:
+            print(
+                f'asked to stop by {asked.name} before the training began',
+                file=sys.stderr,
+                flush=True,
+            )
+            if requeue:
+                ask_slurm_again()
+        raise
 
 
 def slurm_job(environ: Mapping[str, str]) -> str | None:
@@ -127,7 +155,7 @@ def slurm_job(environ: Mapping[str, str]) -> str | None:
     return environ.get('SLURM_JOB_ID')
 
 
-def requeue() -> None:
+def ask_slurm_again() -> None:
     """Ask Slurm to run this job again.
 
     Raises:

@@ -119,6 +119,11 @@ def restarted() -> bool:
     return int(os.environ.get(RESTARTS, '0')) > 0
 
 
+def queued_again() -> bool:
+    """Whether Slurm runs this job anew (``scontrol requeue``)."""
+    return int(os.environ.get('SLURM_RESTART_COUNT', '0')) > 0
+
+
 def launched_s() -> float:
     """When the launcher began, in seconds as files have it; 0 if it is
     not ours."""

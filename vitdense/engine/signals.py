@@ -13,12 +13,28 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from vitdense.engine.errors import Preempted
 
 # PR_SET_PDEATHSIG of Linux's prctl
 _SET_DEATH_SIGNAL = 1
 STOPPING = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class Asked(Preempted):
+    """A signal has come where there is nothing to save.
+
+    Attributes:
+        name: Of the signal.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
 
 class StopSignals:
@@ -48,6 +64,11 @@ class StopSignals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def ignore(self) -> None:
+        """Hear no more of them: the first was obeyed, and the process ends."""
+        _set_all(signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
     @property
     def received(self) -> str:
@@ -98,6 +119,37 @@ def _kill_workers() -> None:
 
 def obey_signals() -> None:
     """End at once when told to, also where signals were only noted."""
-    for each in STOPPING:
-        signal.signal(each, signal.SIG_DFL)
+    _set_all(signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+@contextmanager
+def raised_signals() -> Iterator[None]:
+    """Raise `Asked` where a signal comes while nobody notes them."""
+    process = os.getpid()
+    before: dict[signal.Signals, Any] = {
+        each: signal.getsignal(each) for each in STOPPING
+    }
+
+    def obey(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            raise Asked(signal.Signals(number).name)
+        # forked meanwhile, to load data
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    _set_all(obey)
+    try:
+        yield
+    except Preempted:
+        # asked again, it still ends with that
+        before = dict.fromkeys(STOPPING, signal.SIG_IGN)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _set_all(handler: Any) -> None:
+    for each in STOPPING:
+        signal.signal(each, handler)

@@ -18,6 +18,7 @@ from vitdense.engine.processes import (
     join,
     launched_s,
     leave,
+    queued_again,
     restarted,
 )
 from vitdense.engine.runner import (
@@ -59,6 +60,7 @@ from vitdense.preflight.rehearsal import Rehearsal, no_traces
 from vitdense.preflight.resumable import set_resumable
 from vitdense.preflight.resume import (
     checkpoint_folders,
+    checkpoints_of,
     checkpoints_to_begin_from,
     read_first_whole,
     saved_since,
@@ -174,6 +176,9 @@ def prepare_training(options: TrainOptions) -> Prepared:
         if restarted() and saved_since(cfg, launched_s()):
             resume = 'auto'
             notes.append('restarted by torchrun: resuming')
+        elif options.requeue and queued_again() and checkpoints_of(cfg):
+            resume = 'auto'
+            notes.append('queued again by Slurm: resuming')
         begin_from = checkpoints_to_begin_from(cfg, resume)
         splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
         prepared = _check(cfg, options, splits, begin_from)
