@@ -438,7 +438,7 @@ class BackboneContract:
     # Tracing the backward pass at symbolic sizes takes half a minute.
     @pytest.mark.usefixtures('nothing_compiled')
     @pytest.mark.parametrize(
-        'dynamic', [False, pytest.param(True, marks=pytest.mark.slow)]
+        'dynamic', [False, pytest.param(True, marks=pytest.mark.soak)]
     )
     def test_compiled_training_without_graph_breaks(
         self, dynamic: bool

@@ -34,6 +34,7 @@ def test_compiles_the_backbone(wrap) -> None:
     assert model._compiled_call_impl is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (shutil.which('g++') or shutil.which('clang++')),
     reason='torch.compile needs a C++ compiler',

@@ -31,8 +31,6 @@ SCONTROL = """#!/bin/sh
 echo "$@" >> "$(dirname "$0")/asked"
 """
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope='module')
 def whole(
@@ -64,13 +62,14 @@ def listens(pid: int) -> bool:
     return bool(caught >> (signal.SIGUSR1 - 1) & 1)
 
 
-def end(process: subprocess.Popen[str]) -> str:
+def end(process: subprocess.Popen[str], timeout_s: float = 240) -> str:
     """What a process that makes room has printed."""
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=timeout_s)
     assert process.returncode == 75, output[-4000:]
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('signals', 'line', 'place'),
     [
@@ -101,6 +100,7 @@ def test_saves_and_goes_on(
     assert differing(whole, learned(stopped.last())) == []
 
 
+@pytest.mark.slow
 def test_within_a_save(
     whole: dict[str, Any], stopped: Training, root: Path, tmp_path: Path
 ) -> None:
@@ -120,6 +120,7 @@ custom_hooks = [dict(type='SignalInSave')]
     assert differing(whole, learned(stopped.last())) == []
 
 
+@pytest.mark.slow
 def test_before_it_begins(
     stopped: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,3 +152,28 @@ def test_before_it_begins(
     output = stopped.finish()
     assert 'queued again by Slurm: resuming' in output
     assert 'Epoch(train) [1][1/8]' not in output
+
+
+def compiles(process: subprocess.Popen[str]) -> bool:
+    """Whether a C++ compiler runs in the process's group."""
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            name, _, rest = stat.read_text().rpartition(')')
+        except OSError:
+            continue  # it has just ended
+        if name.endswith('cc1plus') and int(rest.split()[2]) == process.pid:
+            return True
+    return False
+
+
+@pytest.mark.soak
+def test_while_it_compiles(root: Path, tmp_path: Path) -> None:
+    """The compiler outlives the signal, and the first step is saved."""
+    training = Training(DETECTOR, root, tmp_path / 'work', **SETTINGS)
+    training.command.insert(training.command.index('--resume'), '--compile')
+    process = training.start()
+    until(lambda: compiles(process), process)
+    training.signal(process, signal.SIGTERM)
+    output = end(process, timeout_s=1800)
+    assert 'asked to stop by SIGTERM, saved at iteration 1' in output
+    assert training.last()['meta']['iter'] == 1

@@ -138,7 +138,7 @@ def mostly_slow(configs: tuple[str, ...]) -> list[Any]:
     return [first, *(pytest.param(c, marks=pytest.mark.slow) for c in others)]
 
 
-@pytest.mark.parametrize('config', [*mostly_slow(MASK_RCNNS), RETINANET])
+@pytest.mark.parametrize('config', mostly_slow((*MASK_RCNNS, RETINANET)))
 def test_coco(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
@@ -155,7 +155,7 @@ def test_coco(
         assert before == after
 
 
-@pytest.mark.parametrize('config', [SEMANTIC_FPN, *mostly_slow(UPERNETS)])
+@pytest.mark.parametrize('config', mostly_slow((SEMANTIC_FPN, *UPERNETS)))
 def test_ade20k(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
