@@ -38,6 +38,20 @@ def test_torchrun_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_one_tells_of_options_that_nobody_could_read(
+    launcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the launcher is would stand in them."""
+    name = processes.VARIABLES[launcher]['LOCAL_RANK']
+    monkeypatch.setenv(name, '1')
+    assert processes.to_tell('wrong') is None
+    monkeypatch.setenv(name, '0')
+    assert processes.to_tell('wrong') == 'wrong'
+    monkeypatch.delenv(name)
+    assert processes.to_tell('wrong') == 'wrong'
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
 def test_what_has_not_started_it_is_refused(launcher: str) -> None:
     with pytest.raises(ValueError, match=f'--launcher {launcher}: .* not set'):
         find_launcher(launcher)

@@ -67,16 +67,16 @@ def changed(kind: str, field: str, value: Any) -> dict[str, Any]:
         ('annotations', 'segmentation', [[math.nan] * 6], 'no list of num'),
         # drawn step by step, it would never end
         ('annotations', 'segmentation', [[0, 0, 1e12, 0, 9, 9]], 'no list'),
-        ('annotations', 'segmentation', {'size': [6, 5]}, r'size=\[6, 5\]'),
+        ('annotations', 'segmentation', {'size': [6, 5]}, r'of size \[6, 5\]'),
         (
             *('annotations', 'segmentation'),
             {'size': [5, 6], 'counts': [1, 2]},
-            'do not fill',
+            'add up to 3 pixels, not 30',
         ),
         (
             *('annotations', 'segmentation'),
             {'size': [5, 6], 'counts': 'cat'},
-            "counts='cat', which are not",
+            "counts 'cat' cannot be decoded",
         ),
     ],
 )

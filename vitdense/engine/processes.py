@@ -108,9 +108,15 @@ def place() -> tuple[int, int]:
 
 
 def _local_rank() -> int:
-    """Which process of its machine this is."""
-    names = VARIABLES.get(_This.launcher or 'none')
-    return int(os.environ[names['LOCAL_RANK']]) if names else 0
+    """Which process of its machine this is; before options are read, as
+    whatever launcher tells."""
+    known = _This.launcher
+    for launcher, names in VARIABLES.items():
+        if launcher == known or known is None:
+            told = os.environ.get(names['LOCAL_RANK'])
+            if told is not None:
+                return int(told)
+    return 0
 
 
 def restarted() -> bool:
@@ -217,13 +223,11 @@ def to_tell(text: str) -> str | None:
     An error that all have is told by the first alone; one that it has not, by
     who has it, with its number.
     """
-    rank, count = place()
-    if count == 1:
-        return text
     store = _This.store
     if store is None:
         # before they are joined, all of a machine find the same
         return text if _local_rank() == 0 else None
+    rank, count = place()
     named = f'process {rank} of {count}: {text}'
     if rank == 0:
         store.set(ERROR, text)

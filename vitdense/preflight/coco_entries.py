@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
+from vitdense.datasets.audit.annotations import is_box, is_number
+from vitdense.datasets.audit.kinds import Size, shown
+from vitdense.datasets.audit.masks import MaskError, read_run_lengths
+
 LEAST_POLYGON = 6  # three points
 # Beyond is a slip of the pen. Polygons are drawn step by step: from far away
 # it takes for ever.
@@ -26,7 +30,7 @@ class Rule(NamedTuple):
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and -LARGEST < value < LARGEST
+    return is_number(value) and abs(value) < LARGEST
 
 
 def _is_id(value: Any) -> bool:
@@ -47,11 +51,7 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_box(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 4
-        and all(map(_is_number, value))
-    )
+    return is_box(value) and all(map(_is_number, value))
 
 
 ID = Rule('id', _is_id, 'an integer or a string')
@@ -101,7 +101,7 @@ def check_entries(
             raise ValueError(f'{key}: {path!r}: {kind}{fault}')
         _check_ids(f'{key}: {path!r}: {kind}', entries)
     sizes = {
-        each['id']: [each['height'], each['width']]
+        each['id']: (each['height'], each['width'])
         for each in content['images']
     }
     categories = {each['id'] for each in content['categories']}
@@ -131,7 +131,7 @@ def _faults(
 ) -> Iterator[str]:
     for index, each in enumerate(entries):
         if not isinstance(each, dict):
-            yield f'[{index}] is {_short(each)}, not a mapping'
+            yield f'[{index}] is {shown(each)}, not a mapping'
             return
         for field, fits, wanted, optional in rules:
             if optional and not scored and field not in each:
@@ -139,7 +139,7 @@ def _faults(
             if not fits(each.get(field)):
                 name = f' (id {each["id"]!r})' if field != 'id' else ''
                 has = (
-                    f'has {field}={_short(each[field])}'
+                    f'has {field}={shown(each[field])}'
                     if field in each
                     else f'has no {field}'
                 )
@@ -157,21 +157,25 @@ def _check_ids(place: str, entries: Sequence[Mapping[str, Any]]) -> None:
         seen.add(each)
 
 
-def _mask_fault(mask: Any, size: list[int], scored: bool) -> str:
+def _mask_fault(mask: Any, size: Size, scored: bool) -> str:
     """What is wrong with a mask of a picture of (H, W) pixels, if anything.
 
     Training takes polygons of too few points for what is to be ignored.
     """
     if isinstance(mask, dict):
-        return _rle_fault(mask, size)
+        try:
+            read_run_lengths(mask, size)
+        except MaskError as error:
+            return f'a mask that is malformed: {error}'
+        return ''
     if not isinstance(mask, list) or not mask:
-        return f'segmentation={_short(mask)}; it needs polygons or runs'
+        return f'segmentation={shown(mask)}; it needs polygons or runs'
     for polygon in mask:
         if not _is_polygon(polygon):
-            return f'the polygon {_short(polygon)}, no list of numbers'
+            return f'the polygon {shown(polygon)}, no list of numbers'
         if scored and (len(polygon) < LEAST_POLYGON or len(polygon) % 2):
             return (
-                f'the polygon {_short(polygon)} of {len(polygon)} numbers; '
+                f'the polygon {shown(polygon)} of {len(polygon)} numbers; '
                 f'it needs an even number of them, {LEAST_POLYGON} or more'
             )
     return ''
@@ -184,30 +188,3 @@ def _is_polygon(value: Any) -> bool:
         and max(map(abs, value), default=0) <= LARGEST_SIZE
         and not isnan(sum(value))  # a maximum passes over it
     )
-
-
-def _rle_fault(mask: Mapping[str, Any], size: list[int]) -> str:
-    counts = mask.get('counts')
-    if mask.get('size') != size:
-        return f'runs of size={_short(mask.get("size"))} in an image of {size}'
-    if isinstance(counts, list):
-        if not all(type(n) is int and n >= 0 for n in counts) or (
-            sum(counts) != size[0] * size[1]
-        ):
-            return f'runs of counts={_short(counts)}, which do not fill {size}'
-    elif isinstance(counts, str):
-        # where mmdet is not, nobody reads them
-        from pycocotools.mask import decode
-
-        try:
-            decode(mask)
-        except (ValueError, TypeError):
-            return f'runs of counts={_short(counts)}, which are not {size}'
-    else:
-        return f'runs of counts={_short(counts)}, neither a list nor text'
-    return ''
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vitdense.datasets.audit.kinds import Size
+from vitdense.datasets.audit.kinds import Size, shown
 
 Numbers = npt.NDArray[Any]
 
@@ -68,7 +68,7 @@ def read_mask(segmentation: Any, size: Size) -> Mask:
         parts = coco_mask.frPyObjects(polygons, *size)
         rle = coco_mask.merge(parts) if len(parts) > 1 else parts[0]
     elif isinstance(segmentation, dict):
-        rle = _read_run_lengths(segmentation, size)
+        rle = read_run_lengths(segmentation, size)
     else:
         kind = type(segmentation).__name__
         raise MaskError(
@@ -102,17 +102,12 @@ def read_polygon(polygon: Any, size: Size) -> Numbers:
     return corners
 
 
-def _numbers(values: Any) -> Numbers | None:
-    """A list of numbers; None if it is something else."""
-    try:
-        numbers = np.array(values)
-    except ValueError:
-        return None
-    plain = numbers.ndim == 1 and numbers.dtype.kind in 'iuf'
-    return numbers if plain else None
+def read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
+    """Compressed run lengths of a mask's run lengths, of either form.
 
-
-def _read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
+    Raises:
+        MaskError: If they are malformed, or of another size.
+    """
     if given.get('size') != list(size):
         raise MaskError(
             'mask-size-wrong',
@@ -123,7 +118,7 @@ def _read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
     compressed = isinstance(counts, str)
     numbers = _decompressed(counts) if compressed else _numbers(counts)
     if numbers is None or numbers.dtype.kind == 'f':
-        raise MaskError(MALFORMED, 'counts cannot be decoded')
+        raise MaskError(MALFORMED, f'counts {shown(counts)} cannot be decoded')
     pixels, total = size[0] * size[1], int(numbers.sum())
     if numbers.min() < 0 or numbers.max() > pixels or total != pixels:
         raise MaskError(
@@ -135,6 +130,16 @@ def _read_run_lengths(given: dict[Any, Any], size: Size) -> dict[str, Any]:
 
     rle: dict[str, Any] = coco_mask.frPyObjects(given, *size)
     return rle
+
+
+def _numbers(values: Any) -> Numbers | None:
+    """A list of numbers; None if it is something else."""
+    try:
+        numbers = np.array(values)
+    except ValueError:
+        return None
+    plain = numbers.ndim == 1 and numbers.dtype.kind in 'iuf'
+    return numbers if plain else None
 
 
 def _decompressed(counts: str) -> Numbers | None:
