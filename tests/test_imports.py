@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from interpreter import ROOT, check
+from mmengine.config import Config
+
+import vitdense  # noqa: F401 - enters packages of configs
 
 PACKAGE = ROOT / 'vitdense'
 
@@ -159,3 +162,17 @@ def test_configs_can_be_inherited_by_package_name(tmp_path):
         'vitdense.backbones.pvt.model',
         'mmdet.datasets.transforms.loading',
     ]
+
+
+@pytest.mark.parametrize(
+    'base',
+    [
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+        'mmseg::sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512.py',
+    ],
+)
+def test_configs_of_the_libraries_can_be_inherited(tmp_path, base):
+    """By whichever package they came."""
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = '{base}'\nmodel = dict(neck=dict(num_outs=5))")
+    assert Config.fromfile(path).model.neck.num_outs == 5

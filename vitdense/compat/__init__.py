@@ -33,7 +33,9 @@ mmengine_config_packages    ``_base_ = 'vitdense::...'``   both; until
                             has a fixed table of packages, package enter
                             and upstream looks for an      itself, and finds
                             editable install in the wrong  editable installs.
-                            folder.
+                            folder. Under onedl mmseg's
+                            name of the package is not
+                            the one it asks for.
 mmengine_default_scope      Nothing; it reads the private  both; until
                             list of default scopes, of     mmengine tells more
                             which mmengine tells only the  than the innermost

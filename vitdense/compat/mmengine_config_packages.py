@@ -1,5 +1,6 @@
-"""Enters our configs where others inherit: ``_base_ = 'vitdense::...'``."""
+"""Configs to inherit from: ``_base_ = 'vitdense::...'``, ``'mmseg::...'``."""
 
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from mmengine.config import config
@@ -22,6 +23,11 @@ def _get_installed_path(package: str) -> str:
 
 
 def install() -> None:
-    """Enter our configs into mmengine's table of packages."""
+    """Enter our configs into mmengine's table of packages; and mmseg by its
+    module, where it is not installed as ``mmsegmentation``."""
     MODULE2PACKAGE[PACKAGE] = PACKAGE
+    try:
+        distribution('mmsegmentation')
+    except PackageNotFoundError:
+        MODULE2PACKAGE['mmseg'] = 'mmseg'
     config.get_installed_path = _get_installed_path
