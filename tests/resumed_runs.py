@@ -60,7 +60,7 @@ class Training:
             start_new_session=True,
         )
 
-    def finish(self, timeout_s: float = 600) -> str:
+    def finish(self, timeout_s: float = 1800) -> str:
         """Run it to its end; gives all that it prints."""
         process = self.start()
         output, _ = process.communicate(timeout=timeout_s)

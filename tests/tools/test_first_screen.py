@@ -20,7 +20,7 @@ MISTAKES = {
     'train_cfg.max_epochs=0': 'train_cfg.max_epochs=0 is not',
     'optim_wrapper.optimzer.lr=1': 'optimizer.lr',  # codespell:ignore
     'optim_wrapper.optimizer.lr=-1': 'optim_wrapper: Invalid learning rate',
-    'optim_wrapper.optimizer.type=Adan': 'optim_wrapper: ',
+    'optim_wrapper.optimizer.type=Adan': "choose from ['Adam'",
     'train_dataloader.batch_size=0': 'train_dataloader.batch_size=0 is not',
     'train_dataloader.num_workers=-1': 'train_dataloader: num_workers',
     'train_dataloader.sampler.type=Sorted': 'train_dataloader: ',

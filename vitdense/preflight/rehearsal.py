@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from mmengine.utils import ManagerMixin
 from torch import nn
@@ -34,6 +36,23 @@ class Keeper(logging.Handler):
     def __init__(self, records: list[logging.LogRecord]) -> None:
         super().__init__()
         self.emit = records.append  # type: ignore[assignment, method-assign]
+
+
+def _check_optimizer(settings: Any) -> None:
+    """Find the optimizer, where mmengine's constructor would read None.
+
+    Raises:
+        ValueError: If none has the name.
+    """
+    kind = settings.get('optimizer', {}).get('type', '')
+    with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+        if isinstance(kind, str) and registry.get(kind) is None:
+            known = sorted(OPTIMIZERS.module_dict)
+            close = get_close_matches(kind, known, n=3, cutoff=0.5) or known
+            raise ValueError(
+                f'optim_wrapper.optimizer.type={kind!r} is no optimizer; '
+                f'choose from {close}'
+            )
 
 
 class Rehearsal(Runner):
@@ -104,6 +123,7 @@ class Rehearsal(Runner):
         with named('train_cfg'):
             self._train_loop = self.build_train_loop(self._train_loop)
         with named('optim_wrapper'):
+            _check_optimizer(self.optim_wrapper)
             self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
         if self.param_schedulers is not None:
             with named('param_scheduler'):
