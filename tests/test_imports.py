@@ -42,7 +42,11 @@ MAY_IMPORT = {
         'engine',
         'registry',
     ],
-    'benchmark': ['backbones.pyramid', 'reference.plain_backbone'],
+    'benchmark': [
+        'backbones.pyramid',
+        'ops.kernels',
+        'reference.plain_backbone',
+    ],
 }
 CORE = ('layers', 'backbones', 'checkpoint', 'reference')
 CORE_LIBRARIES = {'filelock', 'mmengine', 'numpy', 'safetensors', 'torch'}

@@ -1,8 +1,9 @@
-"""Compares backbones by time, memory, parameters and FLOPs.
+"""Compares backbones by time, memory, parameters and FLOPs, and by accuracy.
 
 tools/benchmark.py speed NAME...     backbones side by side
 tools/benchmark.py growth NAME...    exponents over the area of the image
 tools/benchmark.py step CONFIG...    a training step of detectors
+tools/benchmark.py accuracy RUN...   predictions, with intervals
 
 Names of backbones: vitdense.PVT:v2-b2, mmdet.ResNet{"depth": 50},
 mypackage.MyNet:tiny, timm:pvt_v2_b2, transformers:cvt, plain.PVT:v2-b2
@@ -24,6 +25,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from vitdense.benchmark.accuracy import tables as accuracy_tables
+from vitdense.benchmark.accuracy.compare import compare as compare_figures
+from vitdense.benchmark.accuracy.resampling import LEAST_RESAMPLES, RESAMPLES
+from vitdense.benchmark.accuracy.runs import read_figures
 from vitdense.benchmark.cost.growth import Growth, measure_growth
 from vitdense.benchmark.cost.measure import (
     Comparison,
@@ -55,7 +60,40 @@ def parse_args() -> argparse.Namespace:
         ('step', '800x1344', 'compare training steps of detectors'),
     ):
         _add_options(commands.add_parser(name, help=text), name, size)
+    _add_accuracy_options(
+        commands.add_parser(
+            'accuracy', help='compare predictions, with intervals'
+        )
+    )
     return parser.parse_args()
+
+
+def _add_accuracy_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'runs',
+        nargs='+',
+        metavar='RUN',
+        help='NAME=RESULTS.json of COCO, or NAME=FOLDER of label PNGs; '
+        'several seeds of a training: NAME=FIRST,SECOND',
+    )
+    parser.add_argument(
+        '--annotations',
+        required=True,
+        type=Path,
+        help="the truth: COCO's file, or a folder of label PNGs",
+    )
+    parser.add_argument(
+        '--resamples',
+        type=int,
+        default=RESAMPLES,
+        help='how often images are drawn for the intervals',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of these drawings'
+    )
+    parser.add_argument('--json', type=Path, help='file for all figures')
+    parser.add_argument('--csv', type=Path, help='file for all figures')
+    parser.add_argument('--markdown', type=Path, help='file for the tables')
 
 
 def _add_options(
@@ -106,15 +144,19 @@ def _add_options(
         )
 
 
+def check_folders(*files: Path | None) -> None:
+    for path in files:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f'there is no folder {path.parent}')
+
+
 def read_comparison(
     args: argparse.Namespace, size: tuple[int, int]
 ) -> Comparison:
     baseline = getattr(args, 'baseline', None)
     if baseline is None and getattr(args, 'baseline_python', None):
         raise ValueError('--baseline-python is given without --baseline')
-    for path in (args.json, args.csv):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise FileNotFoundError(f'there is no folder {path.parent}')
+    check_folders(args.json, args.csv)
     return Comparison(
         'step' if args.command == 'step' else 'backbone',
         [Entry(name, args.python) for name in args.names],
@@ -174,8 +216,35 @@ def measure(
     return rows
 
 
+def compare_accuracy(args: argparse.Namespace) -> int:
+    """Scores and shows."""
+    try:
+        check_folders(args.json, args.csv, args.markdown)
+        if args.resamples < LEAST_RESAMPLES:
+            raise ValueError(
+                f'--resamples {args.resamples}: an interval needs '
+                f'{LEAST_RESAMPLES} or more'
+            )
+        models = read_figures(args.runs, args.annotations)
+        accuracy = compare_figures(models, args.resamples, args.seed)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    accuracy_tables.show(accuracy, console())
+    if args.json is not None:
+        context = {'command': shlex.join(sys.argv)}
+        accuracy_tables.write_json(args.json, accuracy, context)
+    if args.csv is not None:
+        accuracy_tables.write_csv(args.csv, accuracy)
+    if args.markdown is not None:
+        accuracy_tables.write_markdown(args.markdown, accuracy)
+    return 0
+
+
 def main() -> int:
     args = parse_args()
+    if args.command == 'accuracy':
+        return compare_accuracy(args)
     try:
         sizes = [parse_size(text) for text in args.size.split(',')]
         if len(sizes) > 1 and args.command != 'growth':

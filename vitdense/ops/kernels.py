@@ -44,7 +44,7 @@ class PreparedRoIs(NamedTuple):
 Function = TypeVar('Function', bound=Callable[..., Any])
 
 
-def _compiled(**options: Any) -> Callable[[Function], Function]:
+def compiled(**options: Any) -> Callable[[Function], Function]:
     """Numba's decorator; compiled code is kept on disk where there is room."""
     options.update(nogil=True, error_model='numpy')
 
@@ -57,7 +57,7 @@ def _compiled(**options: Any) -> Callable[[Function], Function]:
     return decorate
 
 
-@_compiled()
+@compiled()
 def greedy_nms(
     boxes: Array, threshold: np.float32, offset: np.float32
 ) -> Array:
@@ -79,7 +79,7 @@ def greedy_nms(
 
 
 # Sums may be reordered and fused: the weights are a product anyway.
-_sums = _compiled(fastmath={'contract', 'reassoc', 'nsz'})
+_sums = compiled(fastmath={'contract', 'reassoc', 'nsz'})
 
 
 @_sums

@@ -1,0 +1,155 @@
+"""tools/benchmark.py accuracy, on real pictures' truth and made results."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+TOOL = 'benchmark.py'
+
+
+@pytest.fixture
+def truth(shared: Path) -> Path:
+    return shared / 'data/coco_eval/instances_val2014_100.json'
+
+
+@pytest.fixture
+def boxes(shared: Path) -> Path:
+    name = 'instances_val2014_fakebbox100_results.json'
+    return shared / 'data/coco_eval' / name
+
+
+def worse(boxes: Path, folder: Path) -> Path:
+    """Half of the detections."""
+    path = folder / 'worse.json'
+    path.write_text(json.dumps(json.loads(boxes.read_text())[::2]))
+    return path
+
+
+def test_detections(
+    tool: Callable, truth: Path, boxes: Path, tmp_path: Path
+) -> None:
+    """Names of users are shown as they are; files have all figures."""
+    other = worse(boxes, tmp_path)
+    files = {kind: tmp_path / f'a.{kind}' for kind in ('json', 'csv', 'md')}
+    ended = tool(
+        *(TOOL, 'accuracy', f'[b]<x>|={boxes}', f'half={other},{other}'),
+        *('--annotations', truth, '--resamples', 200),
+        *('--json', files['json'], '--csv', files['csv']),
+        *('--markdown', files['md']),
+    )
+    assert (ended.code, ended.err) == (0, '')
+    # what COCO publishes for these results
+    assert '50.5 [' in ended.out
+    assert 'half less [b]<x>|' in ended.out
+    assert '\u00b1 0.0' in ended.out
+    said = json.loads(files['json'].read_text())
+    assert 'accuracy' in said['command']
+    assert said['figures'][0] == 'box AP'
+    (difference,) = said['differences']
+    assert difference['high'][0] < 0
+    assert difference['p'][0] <= 2 / 201
+    rows = list(csv.DictReader(files['csv'].open()))
+    assert len(rows) == 3 * len(said['figures'])
+    assert float(rows[0]['value']) == pytest.approx(0.505, abs=5e-4)
+    assert rows[-1]['less'] == '[b]<x>|'
+    markdown = files['md'].read_text()
+    assert '| figure | \\[b]\\<x>\\| | half |' in markdown
+
+
+def test_label_maps(tool: Callable, shared: Path, tmp_path: Path) -> None:
+    """Real label maps, of which one model has a part wrong."""
+    source = sorted((shared / 'data/ade20k_mini').glob('annotations/*/*.png'))
+    folders = {name: tmp_path / name for name in ('truth', 'right', 'wrong')}
+    for folder in folders.values():
+        folder.mkdir()
+    for path in source:
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        for name, folder in folders.items():
+            half = labels.shape[1] // 2 * (name == 'wrong')
+            changed = np.hstack([0 * labels[:, :half], labels[:, half:]])
+            cv2.imwrite(str(folder / path.name), changed)
+    ended = tool(
+        *(TOOL, 'accuracy', f'right={folders["right"]}'),
+        *(f'wrong={folders["wrong"]}', '--annotations', folders['truth']),
+    )
+    assert (ended.code, ended.err) == (0, '')
+    line = next(line for line in ended.out.splitlines() if 'aAcc' in line)
+    assert '100.0 [100.0, 100.0]' in line
+
+
+def change(path: Path, folder: Path, **fields: Any) -> Path:
+    """Results whose first detection has other fields, or lacks them."""
+    results = json.loads(path.read_text())
+    results[0] |= fields
+    for key in [key for key, value in fields.items() if value is None]:
+        del results[0][key]
+    changed = folder / 'changed.json'
+    changed.write_text(json.dumps(results))
+    return changed
+
+
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        ({'image_id': 7}, "[0] has image_id=7, which '"),
+        ({'category_id': 91}, "[0] has category_id=91, which '"),
+        ({'score': None}, "[0] has no 'score'"),
+        ({'bbox': None}, 'some of its detections have no bbox'),
+    ],
+)
+def test_results_that_do_not_fit(
+    tool: Callable,
+    truth: Path,
+    boxes: Path,
+    tmp_path: Path,
+    fields: dict[str, Any],
+    message: str,
+) -> None:
+    changed = change(boxes, tmp_path, **fields)
+    ended = tool(TOOL, 'accuracy', f'A={changed}', '--annotations', truth)
+    assert (ended.code, ended.out) == (2, '')
+    assert ended.err.startswith('error: A')
+    assert message in ended.err
+    assert ended.err.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('runs', 'options', 'message'),
+    [
+        (['{boxes}'], [], 'names no run; write NAME=RESULTS.json'),
+        (['A={boxes}', 'A={boxes}'], [], "the name 'A' is another run too"),
+        (['A={folder}/no.json'], [], "A: there is no '"),
+        (['A={folder}/empty.json'], [], "empty.json' is empty"),
+        (['A={folder}/text.json'], [], "text.json' is no JSON"),
+        (['A={folder}'], [], 'is no truth of folders of label PNGs'),
+        (['A={folder}', 'B={boxes}'], [], "['B'] results of detection"),
+        (['A={boxes}', 'B={masks}'], [], 'A has bbox; B has segm'),
+        (['A={boxes}'], ['--resamples', '9'], '--resamples 9: an interval'),
+        (['A={boxes}'], ['--json', 'nowhere/a'], 'no folder nowhere'),
+    ],
+)
+def test_bad_input(
+    tool: Callable,
+    truth: Path,
+    boxes: Path,
+    tmp_path: Path,
+    runs: list[str],
+    options: list[str],
+    message: str,
+) -> None:
+    (tmp_path / 'empty.json').write_text('[]')
+    (tmp_path / 'text.json').write_text('none')
+    masks = str(boxes).replace('fakebbox', 'fakesegm')
+    named = [
+        each.format(boxes=boxes, masks=masks, folder=tmp_path) for each in runs
+    ]
+    ended = tool(TOOL, 'accuracy', *named, '--annotations', truth, *options)
+    assert (ended.code, ended.out) == (2, '')
+    assert message in ended.err
+    assert ended.err.count('\n') == 1

@@ -1,0 +1,220 @@
+"""Reads what a user names as runs: files of predictions."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vitdense.benchmark.accuracy.compare import Figures, Joined
+from vitdense.benchmark.accuracy.detection import KINDS, match
+from vitdense.benchmark.accuracy.segmentation import (
+    Labels,
+    SegmentationFigures,
+    count_pixels,
+)
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
+
+READ_OF = {'bbox': 'bbox', 'segm': 'segmentation'}
+
+
+def read_names(runs: Sequence[str]) -> dict[str, list[Path]]:
+    """The files of each model: ``NAME=FILE``, or of several seeds
+    ``NAME=FILE,FILE``.
+
+    Raises:
+        ValueError: If a run has no name, no file, or another's name.
+        FileNotFoundError: If a file is not there.
+    """
+    models: dict[str, list[Path]] = {}
+    for run in runs:
+        name, _, rest = run.partition('=')
+        if not name or not rest:
+            raise ValueError(
+                f'{run!r} names no run; write NAME=RESULTS.json or '
+                'NAME=FOLDER of label PNGs, with several seeds as '
+                'NAME=FIRST,SECOND'
+            )
+        if name in models:
+            raise ValueError(f'{run!r}: the name {name!r} is another run too')
+        models[name] = [Path(each) for each in rest.split(',')]
+        for each in models[name]:
+            if not each.exists():
+                raise FileNotFoundError(f'{name}: there is no {str(each)!r}')
+    return models
+
+
+def read_figures(
+    runs: Sequence[str], annotations: Path
+) -> dict[str, list[Figures]]:
+    """Score the runs of each model.
+
+    Args:
+        runs: As `read_names` takes them.
+        annotations: The truth: COCO's file for results of detection, a
+            folder of label PNGs for such folders.
+
+    Raises:
+        ValueError, OSError: If something cannot be used, naming it.
+    """
+    models = read_names(runs)
+    if not annotations.exists():
+        raise FileNotFoundError(f'there is no {str(annotations)!r}')
+    folders = {
+        name
+        for name, files in models.items()
+        if any(each.is_dir() for each in files)
+    }
+    if folders and folders != models.keys():
+        other = sorted(models.keys() - folders)
+        raise ValueError(
+            f'{sorted(folders)} are folders of label PNGs, {other} results '
+            'of detection; compare one kind'
+        )
+    if bool(folders) != annotations.is_dir():
+        wanted = 'folders of label PNGs' if folders else 'COCO results'
+        raise ValueError(
+            f'--annotations {str(annotations)!r} is no truth of {wanted}'
+        )
+    if folders:
+        return _read_label_maps(models, annotations)
+    return _read_detections(models, annotations)
+
+
+def _read_detections(
+    models: Mapping[str, Sequence[Path]], annotations: Path
+) -> dict[str, list[Figures]]:
+    truth = _read_truth(annotations)
+    results = {
+        name: [_read_results(each, name, truth, annotations) for each in files]
+        for name, files in models.items()
+    }
+    kinds = {name: _kinds(name, runs) for name, runs in results.items()}
+    shared = [kind for kind in KINDS if all(kind in k for k in kinds.values())]
+    if not shared:
+        raise ValueError(
+            'the results have nothing in common: '
+            + '; '.join(
+                f'{name} has {" and ".join(kinds[name])}' for name in kinds
+            )
+        )
+    return {
+        name: [
+            Joined(tuple(match(truth, _only(run, k), k) for k in shared))
+            for run in runs
+        ]
+        for name, runs in results.items()
+    }
+
+
+def _kinds(
+    name: str, runs: Sequence[Sequence[Mapping[str, Any]]]
+) -> list[str]:
+    """What a model's results can be scored by."""
+    kinds = [
+        kind
+        for kind in KINDS
+        if all(READ_OF[kind] in each for run in runs for each in run)
+    ]
+    if not kinds:
+        raise ValueError(
+            f'{name}: some of its detections have no bbox, and some no '
+            'segmentation'
+        )
+    return kinds
+
+
+def _only(
+    results: Sequence[Mapping[str, Any]], key: str
+) -> list[dict[str, Any]]:
+    """What is scored: pycocotools takes areas from boxes if it sees any."""
+    keys = ('image_id', 'category_id', 'score', key)
+    return [{name: each[name] for name in keys} for each in results]
+
+
+def _read_truth(annotations: Path) -> 'COCO':
+    from pycocotools.coco import COCO
+
+    try:
+        with redirect_stdout(io.StringIO()):
+            return COCO(str(annotations))
+    except (ValueError, KeyError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f'--annotations {str(annotations)!r} is no COCO file: {error}'
+        ) from None
+
+
+def _read_results(
+    path: Path, name: str, truth: 'COCO', annotations: Path
+) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        text = f'{name}: {str(path)!r} is no JSON: {error}'
+        raise ValueError(text) from None
+    if not isinstance(content, list) or not content:
+        what = 'empty' if content == [] else 'no list of detections'
+        raise ValueError(f'{name}: {str(path)!r} is {what}')
+    known = {'image_id': truth.imgs, 'category_id': truth.cats}
+    for index, each in enumerate(content):
+        place = f'{name}: {str(path)!r}[{index}]'
+        if not isinstance(each, dict):
+            raise ValueError(f'{place} is no detection, but {each!r:.40}')
+        for key in ('image_id', 'category_id', 'score'):
+            if key not in each:
+                raise ValueError(f'{place} has no {key!r}')
+        for key, ids in known.items():
+            if each[key] not in ids:
+                raise ValueError(
+                    f'{place} has {key}={each[key]!r}, which '
+                    f'{str(annotations)!r} has not'
+                )
+    return content
+
+
+def _read_label_maps(
+    models: Mapping[str, Sequence[Path]], annotations: Path
+) -> dict[str, list[Figures]]:
+    truth = sorted(annotations.glob('*.png'))
+    if not truth:
+        raise FileNotFoundError(f'no label PNG in {str(annotations)!r}')
+    maps = {path.stem: _read_map(path) for path in truth}
+    highest = max(each[each != 255].max(initial=0) for each in maps.values())
+    classes = tuple(map(str, range(int(highest) + 1)))
+
+    def count(folder: Path, name: str) -> SegmentationFigures:
+        missing = [p.name for p in truth if not (folder / p.name).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f'{name}: {str(folder)!r} has not {missing[0]}, nor '
+                f'{len(missing) - 1} more of {str(annotations)!r}'
+            )
+        try:
+            return count_pixels(
+                classes,
+                (
+                    (stem, labels, _read_map(folder / f'{stem}.png'))
+                    for stem, labels in maps.items()
+                ),
+            )
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from None
+
+    return {
+        name: [count(each, name) for each in files]
+        for name, files in models.items()
+    }
+
+
+def _read_map(path: Path) -> Labels:
+    import cv2
+
+    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if labels is None or labels.ndim != 2:
+        raise ValueError(f'{str(path)!r} is no label map of one channel')
+    return np.asarray(labels)

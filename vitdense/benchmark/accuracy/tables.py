@@ -1,0 +1,187 @@
+"""A comparison of accuracies on the screen, as Markdown, CSV and JSON."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vitdense.benchmark.accuracy.compare import Comparison
+from vitdense.benchmark.accuracy.resampling import LEVEL
+
+COLUMNS = (
+    *('model', 'less', 'figure', 'value', 'low', 'high'),
+    *('spread_of_runs', 'runs', 'p'),
+)
+# figures of a class are "box AP: person"
+OF_A_CLASS = ': '
+
+
+def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Every figure of every model and difference, as `COLUMNS` has them."""
+    for model in comparison.models:
+        for index, figure in enumerate(comparison.figures):
+            yield {
+                'model': model.name,
+                'less': None,
+                'figure': figure,
+                'value': model.values[index],
+                'low': model.low[index],
+                'high': model.high[index],
+                'spread_of_runs': model.spread[index],
+                'runs': len(model.runs),
+                'p': None,
+            }
+    for each in comparison.differences:
+        for index, figure in enumerate(comparison.figures):
+            yield {
+                'model': each.second,
+                'less': each.first,
+                'figure': figure,
+                'value': each.values[index],
+                'low': each.low[index],
+                'high': each.high[index],
+                'spread_of_runs': None,
+                'runs': None,
+                'p': each.p[index],
+            }
+
+
+def write_csv(path: Path, comparison: Comparison) -> None:
+    """Write `rows`, a line each; empty where there is nothing."""
+    with path.open('w', newline='') as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for row in rows(comparison):
+            writer.writerow({key: _plain(value) for key, value in row.items()})
+
+
+def write_json(
+    path: Path, comparison: Comparison, context: Mapping[str, Any]
+) -> None:
+    """Write all of it, and how it came about; NaN becomes null."""
+    content = {**context, **_plain(asdict(comparison))}
+    path.write_text(json.dumps(content, indent=2) + '\n')
+
+
+def write_markdown(path: Path, comparison: Comparison) -> None:
+    """Write the tables of the screen."""
+    parts = []
+    for title, header, body in tables(comparison):
+        lines = [header, ['---'] * len(header), *body]
+        text = '\n'.join(
+            '| ' + ' | '.join(map(_escaped, line)) + ' |' for line in lines
+        )
+        parts.append(f'{title}\n\n{text}\n')
+    path.write_text('\n'.join(parts))
+
+
+def show(comparison: Comparison, screen: Console) -> None:
+    """Print the tables."""
+    for title, header, body in tables(comparison):
+        table = Table(box=SIMPLE_HEAD, title=Text(title), title_justify='left')
+        for index, each in enumerate(header):
+            table.add_column(Text(each), justify='right' if index else 'left')
+        for line in body:
+            table.add_row(*map(Text, line))
+        screen.print(table)
+
+
+def tables(
+    comparison: Comparison,
+) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Title, header and lines: of models, then of their differences.
+
+    Figures are in percent; those of classes are in the files alone.
+    """
+    shown = [
+        index
+        for index, figure in enumerate(comparison.figures)
+        if OF_A_CLASS not in figure
+    ]
+    drawn = (
+        f'{comparison.images} images, {LEVEL:.0%} intervals from '
+        f'{comparison.resamples} resamples of them (seed {comparison.seed})'
+    )
+    several = any(len(each.runs) > 1 for each in comparison.models)
+    names = [each.name for each in comparison.models]
+    yield (
+        f'Accuracy in percent; {drawn}'
+        + ('; \u00b1 is the spread over runs' * several),
+        ['figure', *names],
+        [
+            [
+                comparison.figures[index],
+                *(
+                    _percent(each.values[index])
+                    + _spread(each.spread[index])
+                    + _interval(each.low[index], each.high[index])
+                    for each in comparison.models
+                ),
+            ]
+            for index in shown
+        ],
+    )
+    for each in comparison.differences:
+        yield (
+            f'{each.second} less {each.first}',
+            ['figure', 'difference', 'interval', 'p'],
+            [
+                [
+                    comparison.figures[index],
+                    _percent(each.values[index], '+'),
+                    _interval(each.low[index], each.high[index]).strip(),
+                    _p(each.p[index], comparison.resamples),
+                ]
+                for index in shown
+            ],
+        )
+
+
+def _percent(value: float, sign: str = '') -> str:
+    return '-' if isnan(value) else f'{100 * value:{sign}.1f}'
+
+
+def _spread(value: float) -> str:
+    return '' if isnan(value) else f' \u00b1 {100 * value:.1f}'
+
+
+def _interval(low: float, high: float) -> str:
+    if isnan(low):
+        return ''
+    return f' [{100 * low:.1f}, {100 * high:.1f}]'
+
+
+def _p(value: float, resamples: int) -> str:
+    if isnan(value):
+        return '-'
+    least = 2 / (resamples + 1)
+    return f'< {least:.3f}' if value <= least else f'{value:.3f}'
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown takes as it is, in a cell."""
+    for sign in '\\|*_`<[':
+        text = text.replace(sign, f'\\{sign}')
+    return ' '.join(text.split())
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON has."""
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return None if isnan(value) else float(value)
+    return value
