@@ -8,6 +8,13 @@ and segmentors of this project call. Any other operator can be imported, as
 from collections.abc import Callable
 from typing import NoReturn
 
+from vitdense.ops.deform_conv_binding import (
+    deform_conv_backward_input,
+    deform_conv_backward_parameters,
+    deform_conv_forward,
+    modulated_deform_conv_backward,
+    modulated_deform_conv_forward,
+)
 from vitdense.ops.focal_loss import (
     sigmoid_focal_loss_backward,
     sigmoid_focal_loss_forward,
@@ -16,6 +23,11 @@ from vitdense.ops.nms import nms, softnms
 from vitdense.ops.roi_align import roi_align_backward, roi_align_forward
 
 __all__ = [
+    'deform_conv_backward_input',
+    'deform_conv_backward_parameters',
+    'deform_conv_forward',
+    'modulated_deform_conv_backward',
+    'modulated_deform_conv_forward',
     'get_compiler_version',
     'get_compiling_cuda_version',
     'nms',
