@@ -5,6 +5,8 @@ memory of the compiled operators, of no use here. The sizes are what
 ``_geometry`` and ``_modulated_geometry`` take.
 """
 
+# ruff: noqa: N803 - mmcv passes sizes by these names
+
 import torch
 from torch import Tensor
 
@@ -195,7 +197,7 @@ def _operands(
     )
 
 
-def _geometry(  # noqa: PLR0913 - as mmcv names them
+def _geometry(
     *,
     kW: int,
     kH: int,

@@ -11,11 +11,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vitdense.ops.roi_geometry import locate
 
-def sum_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """(R, C), (N, K) row numbers, (N, K) weights -> (N, C)."""
+
+def sum_rows(
+    rows: Tensor, index: Tensor, weight: Tensor, first: Tensor | None = None
+) -> Tensor:
+    """Weighted sums of rows.
+
+    Args:
+        rows: (R, C).
+        index: (N, K) numbers of rows; or (M,), of all sums one by one.
+        weight: As ``index``, factors of the rows.
+        first: (N,), with ``index`` (M,): where in it each sum begins.
+
+    Returns:
+        (N, C)
+    """
     return F.embedding_bag(
-        index, rows, mode='sum', per_sample_weights=weight.to(rows.dtype)
+        index, rows, first, mode='sum', per_sample_weights=weight
     )
 
 
@@ -37,8 +51,26 @@ def bilinear(
     Returns:
         Two of (..., 4): cell numbers ``row * width + column``, and weights.
     """
-    rows, row_weights = _neighbours(y, height)
-    columns, column_weights = _neighbours(x, width)
+    return _corners(_neighbours(y, height), _neighbours(x, width), width)
+
+
+def bilinear_extended(
+    y: Tensor, x: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """As ``bilinear``, but the border's cells extend by one cell.
+
+    That is how RoIs are sampled. ``y`` and ``x`` are broadcast.
+    """
+    return _corners(_clamped(y, height), _clamped(x, width), width)
+
+
+def _corners(
+    along_y: tuple[Tensor, Tensor],
+    along_x: tuple[Tensor, Tensor],
+    width: Tensor | int,
+) -> tuple[Tensor, Tensor]:
+    """Cells and weights on each axis, (..., 2), -> both in the map, (..., 4)."""
+    (rows, row_weights), (columns, column_weights) = along_y, along_x
     stride = width[..., None, None] if isinstance(width, Tensor) else width
     cells = rows[..., None] * stride + columns[..., None, :]
     weights = row_weights[..., None] * column_weights[..., None, :]
@@ -58,3 +90,11 @@ def _neighbours(
     end = cells[..., None] if isinstance(cells, Tensor) else cells
     on_map = (index >= 0) & (index < end)
     return torch.where(on_map, index, 0).long(), weight * on_map
+
+
+def _clamped(position: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """As ``_neighbours``, with the border's cells extended."""
+    low, fraction, valid = locate(position, cells)
+    index = torch.stack([low, (low + 1).clamp(max=cells - 1)], -1)
+    weight = torch.stack([1 - fraction, fraction], -1)
+    return index, weight * valid[..., None]
