@@ -69,7 +69,7 @@ def _corners(
     along_x: tuple[Tensor, Tensor],
     width: Tensor | int,
 ) -> tuple[Tensor, Tensor]:
-    """Cells and weights on each axis, (..., 2), -> both in the map, (..., 4)."""
+    """Cells and weights by axis, (..., 2), -> those of the map, (..., 4)."""
     (rows, row_weights), (columns, column_weights) = along_y, along_x
     stride = width[..., None, None] if isinstance(width, Tensor) else width
     cells = rows[..., None] * stride + columns[..., None, :]
