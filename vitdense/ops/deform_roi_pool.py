@@ -87,8 +87,9 @@ def deform_roi_pool_forward(
     grid = _grid(rois, maps, bins, spatial_scale, sampling_ratio)
     with as_given(features):
         for image, members in grid.groups():
-            pooled = _pool(maps[image], gamma * moves[members], members, grid)
-            output[members] = pooled.to(output.dtype)
+            chosen = _index(members, maps.device)
+            pooled = _pool(maps[image], gamma * moves[chosen], members, grid)
+            output[chosen] = pooled.to(output.dtype)
 
 
 @torch.no_grad()
@@ -116,17 +117,23 @@ def deform_roi_pool_backward(
     grad, total = computable(grad_output), computable(grad_input)
     grid = _grid(rois, maps, bins, spatial_scale, sampling_ratio)
     for image, members in grid.groups():
-        leaves = maps[image], moves[members]
+        chosen = _index(members, maps.device)
+        leaves = maps[image], moves[chosen]
         for leaf in leaves:
             leaf.requires_grad_()
         with as_given(features), torch.enable_grad():
             pooled = _pool(leaves[0], gamma * leaves[1], members, grid)
-        found = torch.autograd.grad(pooled, leaves, grad[members])
+        found = torch.autograd.grad(pooled, leaves, grad[chosen])
         total[image] += found[0]
         if offset.numel():
-            grad_offset[members] = found[1].to(grad_offset.dtype)
+            grad_offset[chosen] = found[1].to(grad_offset.dtype)
     if total.dtype != grad_input.dtype:
         grad_input.copy_(total)
+
+
+def _index(members: list[int], device: torch.device) -> Tensor:
+    """Numbers of RoIs, on the device, without waiting for it."""
+    return torch.tensor(members).to(device, non_blocking=True)
 
 
 def _moves(offset: Tensor, count: int, bins: tuple[int, int]) -> Tensor:
