@@ -187,7 +187,7 @@ def test_half_precision_is_computed_in_single():
             (2, 17, 7, 9),
             r'offset .*\(2, 17, 7, 9\).*\(2, 36, 7, 9\)',
         ),
-        ('offset', (2, 36, 8, 9), r'offset .*\(2, 36, 8, 9\)'),
+        ('offset', (2, 36, 6, 9), r'offset .*\(2, 36, 6, 9\)'),
         ('mask', (1, 18, 7, 9), r'mask .*\(1, 18, 7, 9\).*\(2, 18, 7, 9\)'),
         ('weight', (12, 8, 3, 3), 'of 8 channels.* 2 groups of 8'),
     ],
@@ -197,6 +197,26 @@ def test_shapes_that_do_not_fit(name, shape, words):
     given[name] = torch.zeros(shape)
     with pytest.raises(ValueError, match=words):
         modulated_deform_conv2d(*given.values(), *how)
+
+
+def test_offsets_of_a_finer_level_are_read_as_they_lie():
+    """As the compiled modulated one does, without a look at their size."""
+    given, grad, how = operands('a')
+    larger = {
+        name: torch.randn(2, given[name].size(1), 26, 34)
+        for name in ('offset', 'mask')
+    }
+    for name, tensor in larger.items():
+        tensor.flatten(1)[:, : given[name][0].numel()] = given[name].flatten(1)
+    leaves = {k: larger.get(k, v).requires_grad_() for k, v in given.items()}
+    out = modulated_deform_conv2d(*leaves.values(), *how)
+    out.backward(grad)
+    assert_compiled(out.detach(), 'a_modulated')
+    for name, tensor in larger.items():
+        read = given[name][0].numel()
+        found = tensor.grad.flatten(1)[:, :read].view(given[name].shape)
+        assert_compiled(found, f'a_modulated_grad_{name}')
+        assert not tensor.grad.flatten(1)[:, read:].any()
 
 
 def test_deformable_groups_divide_the_channels():

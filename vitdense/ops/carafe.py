@@ -6,11 +6,16 @@ The host never waits for the device.
 Source: equations 3 and 4 of arXiv:1905.02188.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from vitdense.ops.precision import as_given, computable
 from vitdense.ops.sampling import sum_rows
+
+# At a time, or those of one image; 24 bytes each with their gradients.
+_WEIGHTS = 2**21
 
 
 @torch.no_grad()
@@ -42,9 +47,9 @@ def carafe_forward(
     rfeatures.copy_(features)
     shape = (kernel_size, group_size, scale_factor)
     with as_given(features):
-        for i, image in enumerate(features):
-            made = _reassemble(computable(image), computable(masks[i]), *shape)
-            output[i].copy_(made)
+        for some in _chunks(masks):
+            given = computable(features[some]), computable(masks[some])
+            output[some] = _reassemble(*given, *shape).to(output.dtype)
 
 
 @torch.no_grad()
@@ -68,37 +73,49 @@ def carafe_backward(
     """
     del rgrad_output, rgrad_input_hs, rgrad_input, rgrad_masks
     shape = (kernel_size, group_size, scale_factor)
-    for i, grad in enumerate(grad_output):
+    for some in _chunks(masks):
         leaves = [
-            computable(t[i]).requires_grad_() for t in (rfeatures, masks)
+            computable(tensor[some]).requires_grad_()
+            for tensor in (rfeatures, masks)
         ]
         with as_given(masks), torch.enable_grad():
             made = _reassemble(*leaves, *shape)
-        found = torch.autograd.grad(made, leaves, computable(grad))
-        grad_input[i].copy_(found[0])
-        grad_masks[i].copy_(found[1])
+        grad = computable(grad_output[some])
+        found = torch.autograd.grad(made, leaves, grad)
+        grad_input[some] = found[0].to(grad_input.dtype)
+        grad_masks[some] = found[1].to(grad_masks.dtype)
+
+
+def _chunks(masks: Tensor) -> Iterator[slice]:
+    """Images that are computed together: a large one, or many crops."""
+    step = max(1, _WEIGHTS // max(masks[:1].numel(), 1))
+    for start in range(0, len(masks), step):
+        yield slice(start, start + step)
 
 
 def _reassemble(
     features: Tensor, masks: Tensor, kernel: int, groups: int, scale: int
 ) -> Tensor:
-    """(C, H, W), (G * K * K, U * H, U * W) -> (C, U * H, U * W)."""
-    channels, height, width = features.shape
+    """(B, C, H, W), (B, G * K * K, U * H, U * W) -> (B, C, U * H, U * W)."""
+    count, channels, height, width = features.shape
+    device = features.device
     rows, columns = (
-        _window(cells, kernel, scale, features.device)
-        for cells in (height, width)
+        _window(cells, kernel, scale, device) for cells in (height, width)
     )
     # (U * H, U * W, K, K)
-    y, x = rows[:, None, :, None], columns[None, :, None, :]
+    y, x = rows[:, None, :, None], columns[:, None]
     on_map = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    cell = torch.where(on_map, y * width + x, 0)
-    group = torch.arange(groups, device=features.device)
-    row = cell.flatten(2)[:, :, None] * groups + group[:, None]
-    weight = masks.unflatten(0, (groups, -1)).permute(2, 3, 0, 1)
+    cell = torch.where(on_map, y * width + x, 0).flatten(2)[:, :, None]
+    image = torch.arange(count, device=device)[:, None, None, None, None]
+    group = torch.arange(groups, device=device)[:, None]
+    # (B, U * H, U * W, G, K * K)
+    row = (image * height * width + cell) * groups + group
+    weight = masks.unflatten(1, (groups, -1)).permute(0, 3, 4, 1, 2)
     weight = weight * on_map.flatten(2)[:, :, None]
-    table = features.flatten(1).mT.reshape(-1, channels // groups)
-    made = sum_rows(table, row.flatten(0, 2), weight.flatten(0, 2))
-    return made.view(-1, channels).mT.unflatten(1, on_map.shape[:2])
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels // groups)
+    made = sum_rows(table, row.flatten(0, 3), weight.flatten(0, 3))
+    made = made.view(count, *on_map.shape[:2], channels)
+    return made.permute(0, 3, 1, 2)
 
 
 def _window(

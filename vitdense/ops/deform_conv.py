@@ -9,6 +9,7 @@ torchvision's operator is not used: its derivative at exactly one cell outside
 of the map is another, and there every padded layer with zero offsets begins.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -31,11 +32,15 @@ class Geometry(NamedTuple):
     groups: int
     deform_groups: int
 
-    def cells(self, axis: int, input_cells: int) -> int:
-        """Output cells along y (0) or x (1)."""
-        reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
-        room = input_cells + 2 * self.padding[axis] - reach
-        return room // self.stride[axis] + 1
+    def output_size(self, x: Tensor) -> tuple[int, int]:
+        """(P, Q) to an input (B, C, H, W)."""
+        high, wide = (
+            (cells + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            for cells, kernel, stride, padding, dilation in zip(
+                x.shape[2:], *self[:4], strict=True
+            )
+        )
+        return high, wide
 
     def taps(self, size: Sequence[int], device: torch.device) -> list[Tensor]:
         """Where the taps of P x Q output cells look without offsets.
@@ -70,13 +75,18 @@ class Operands(NamedTuple):
     weight: Tensor
     """(O, C / G, kernel height, kernel width)"""
 
-    def image(self, index: int) -> list[Tensor]:
-        """(C, H * W), (D * T * 2, P * Q) and (D * T, P * Q) of one image.
+    def image(self, index: int, cells: int) -> list[Tensor]:
+        """(C, H * W), (D * T * 2, cells) and (D * T, cells) of one image.
 
-        They share the memory of these tensors.
+        They share the memory of these tensors. Offsets and mask of more
+        cells are read as the compiled operator does: its numbers in memory,
+        from the first on. mmdet's DyHead relies on that, see ``_check``.
         """
-        maps = (self.x, self.offset, self.mask)
-        return [t[index].flatten(1) for t in maps if t is not None]
+        moves = [t[index] for t in (self.offset, self.mask) if t is not None]
+        return [
+            self.x[index].flatten(1),
+            *(m.flatten()[: len(m) * cells].view(-1, cells) for m in moves),
+        ]
 
 
 def convolve(given: Operands, how: Geometry) -> Tensor:
@@ -86,11 +96,12 @@ def convolve(given: Operands, how: Geometry) -> Tensor:
         ValueError: Shapes do not fit.
     """
     _check(given, how)
-    size = given.offset.shape[2:]
-    out = given.x.new_empty(len(given.x), len(given.weight), size.numel())
+    size = how.output_size(given.x)
+    cells = math.prod(size)
+    out = given.x.new_empty(len(given.x), len(given.weight), cells)
     for i in range(len(out)):
-        for cells, part in _parts(given.image(i), given, how):
-            out[i, :, cells] = part
+        for some, part in _parts(given.image(i, cells), given, how):
+            out[i, :, some] = part
     return out.unflatten(2, size)
 
 
@@ -119,14 +130,15 @@ def gradients(
     weight = given.weight.detach().requires_grad_(of_weight)
     given = given._replace(weight=weight)
     for i, image_grad in enumerate(grad.flatten(2)):
+        cells = image_grad.size(1)
         leaves = [
             tensor.detach().requires_grad_(of_images)
-            for tensor in given.image(i)
+            for tensor in given.image(i, cells)
         ]
         with torch.enable_grad():
-            for cells, part in _parts(leaves, given, how):
-                part.backward(image_grad[:, cells])
-        for total, leaf in zip(found.image(i), leaves, strict=True):
+            for some, part in _parts(leaves, given, how):
+                part.backward(image_grad[:, some])
+        for total, leaf in zip(found.image(i, cells), leaves, strict=True):
             if leaf.grad is not None:
                 total.copy_(leaf.grad)
     if weight.grad is not None:
@@ -148,14 +160,14 @@ def _parts(
         Which N of the P * Q cells, and (O, N).
     """
     maps, offset, *mask = image
-    (height, width), (high, wide) = given.x.shape[2:], given.offset.shape[2:]
-    groups, taps = how.deform_groups, how.kernel[0] * how.kernel[1]
+    height, width = given.x.shape[2:]
+    groups, taps = how.deform_groups, math.prod(how.kernel)
     rows = maps.mT.reshape(-1, len(maps) // groups)
     group = torch.arange(groups, device=maps.device)
-    y, x = how.taps((high, wide), maps.device)
+    y, x = how.taps(how.output_size(given.x), maps.device)
     move_y, move_x = offset.view(groups, taps, 2, -1).permute(2, 3, 1, 0)
     step = max(1, _VALUES // (taps * len(maps)))
-    for start in range(0, high * wide, step):
+    for start in range(0, len(y), step):
         cells = slice(start, start + step)
         index, share = bilinear(
             y[cells] + move_y[cells], x[cells] + move_x[cells], height, width
@@ -177,15 +189,24 @@ def _product(sampled: Tensor, weight: Tensor, groups: int) -> Tensor:
 
 
 def _check(given: Operands, how: Geometry) -> None:
-    channels = given.x.size(1)
-    cells = [how.cells(axis, given.x.size(axis + 2)) for axis in range(2)]
-    maps = how.deform_groups * how.kernel[0] * how.kernel[1]
-    wanted = {
-        'offset': (given.offset, (len(given.x), 2 * maps, *cells)),
-        'mask': (given.mask, (len(given.x), maps, *cells)),
-    }
-    for name, (tensor, shape) in wanted.items():
-        if tensor is not None and tensor.shape != shape:
+    """Refuses shapes that do not fit.
+
+    With a mask there may be offsets of more cells than the output has:
+    mmdet's DyHead, and its published weights, bring those of a finer level.
+    """
+    channels, size = given.x.size(1), how.output_size(given.x)
+    maps = how.deform_groups * math.prod(how.kernel)
+    for name, tensor, count in (
+        ('offset', given.offset, 2 * maps),
+        ('mask', given.mask, maps),
+    ):
+        if tensor is None:
+            continue
+        shape = (len(given.x), count, *size)
+        larger = given.mask is not None and tensor[0, 0].numel() > math.prod(
+            size
+        )
+        if tensor.shape[: 2 if larger else 4] != shape[: 2 if larger else 4]:
             raise ValueError(
                 f'{name} of a deformable convolution has the shape '
                 f'{tuple(tensor.shape)}; to an input of '

@@ -6,6 +6,7 @@ which it makes sizes: how many samples a bin has.
 Source: section 2.2 of arXiv:1703.06211, with samples as in RoIAlign.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -29,22 +30,24 @@ class _Grid(NamedTuple):
     """(N,)"""
     y: Samples
     x: Samples
-    sizes: list[tuple[float, float]]
-    """(N,): width and height, in cells; offsets are multiples of them."""
+    sizes: Tensor
+    """(N, 2): width and height, in cells; offsets are multiples of them."""
 
     def samples(self, roi: int) -> tuple[int, int]:
         """Rows and columns of samples in a bin."""
         return int(self.y.per_bin[roi]), int(self.x.per_bin[roi])
 
     def groups(self) -> Iterator[tuple[int, list[int]]]:
-        """RoIs that are pooled together: an image, and some of its RoIs."""
+        """RoIs that are pooled together: an image, and some of its RoIs.
+
+        Those of the same samples come one after the other.
+        """
         bins = self.y.position.size(1) * self.x.position.size(1)
         for image in sorted(set(self.images)):
+            ours = [n for n, other in enumerate(self.images) if other == image]
             members: list[int] = []
             cells = 0
-            for roi, of in enumerate(self.images):
-                if of != image:
-                    continue
+            for roi in sorted(ours, key=self.samples):
                 more = 4 * bins * math.prod(self.samples(roi))
                 if members and cells + more > _CELLS:
                     yield image, members
@@ -156,7 +159,7 @@ def _grid(
         rois[:, 0].int().tolist(),
         y.samples(sampling_ratio),
         x.samples(sampling_ratio),
-        list(zip(x.size.tolist(), y.size.tolist(), strict=True)),
+        torch.stack([x.size, y.size], 1),
     )
 
 
@@ -166,30 +169,34 @@ def _pool(
     """(C, H, W), (K, 2, P, Q) -> (K, C, P, Q), of K RoIs of one image."""
     channels, *size = plane.shape
     high, wide = moves.shape[2:]
+    runs = [list(run) for _, run in itertools.groupby(members, grid.samples)]
     index, weight, lengths = [], [], []
-    for roi, (move_x, move_y) in zip(members, moves, strict=True):
-        rows, columns = grid.samples(roi)
-        y, x = (
-            samples.position[roi, :, :count].to(
-                plane.device, non_blocking=True
+    for run, move in zip(runs, moves.split([*map(len, runs)]), strict=True):
+        rows, columns = grid.samples(run[0])
+        y, x, sizes = (
+            tensor.to(plane.device, non_blocking=True)
+            for tensor in (
+                grid.y.position[run, :, :rows],
+                grid.x.position[run, :, :columns],
+                grid.sizes[run, :, None, None],
             )
-            for samples, count in ((grid.y, rows), (grid.x, columns))
         )
-        width, height = grid.sizes[roi]
-        # (P, Q, rows, columns of samples)
+        move_x, move_y = (sizes * move)[..., None, None].unbind(1)
+        # (RoIs, P, Q, rows, columns of samples)
         cells, shares = bilinear_extended(
-            y[:, None, :, None] + height * move_y[:, :, None, None],
-            x[:, None, :] + width * move_x[:, :, None, None],
+            y[:, :, None, :, None] + move_y,
+            x[:, None, :, None] + move_x,
             *size,
         )
         index.append(cells.flatten())
         weight.append(shares.flatten() / max(rows * columns, 1))
-        lengths += [4 * rows * columns] * (high * wide)
-    first = torch.tensor([0, *lengths[:-1]]).cumsum(0)
+        bins = len(run) * high * wide
+        lengths.append(torch.full((bins,), 4 * rows * columns))
+    read = torch.cat(lengths)
     pooled = sum_rows(
         plane.flatten(1).mT,
         torch.cat(index),
         torch.cat(weight),
-        first.to(plane.device, non_blocking=True),
+        (read.cumsum(0) - read).to(plane.device, non_blocking=True),
     )
     return pooled.view(-1, high, wide, channels).permute(0, 3, 1, 2)
