@@ -31,7 +31,7 @@ def test_output_and_gradients(how):
     results = []
     for compute in (carafe, formula):
         leaves = [t.clone().requires_grad_() for t in given]
-        out = compute(*leaves, *how)
+        out = compute(leaves[0], leaves[1], *how)
         out.square().sum().backward()
         results.append([out.detach(), *(leaf.grad for leaf in leaves)])
     assert_close(*results, rtol=1e-5, atol=1e-5)

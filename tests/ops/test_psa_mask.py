@@ -14,18 +14,15 @@ def definition(
     height, width = masks.shape[2:]
     table = masks.unflatten(1, size)
     out = masks.new_zeros(len(masks), height, width, height, width)
+    pairs = out if collect else out.permute(0, 3, 4, 1, 2)
     for y in range(height):
         for x in range(width):
             for i in range(size[0]):
                 for j in range(size[1]):
                     row = y + i - (size[0] - 1) // 2
                     column = x + j - (size[1] - 1) // 2
-                    if not (0 <= row < height and 0 <= column < width):
-                        continue
-                    pair = (
-                        (row, column, y, x) if collect else (y, x, row, column)
-                    )
-                    out[(slice(None), *pair)] = table[:, i, j, y, x]
+                    if 0 <= row < height and 0 <= column < width:
+                        pairs[:, row, column, y, x] = table[:, i, j, y, x]
     return out.flatten(1, 2)
 
 

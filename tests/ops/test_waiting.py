@@ -200,7 +200,7 @@ def test_sampling_does_not_wait(name):
         assert_close(ours.numbers, theirs, rtol=1e-5, atol=1e-5)
 
 
-POOLING = {
+POOLING: dict[str, tuple[int, Any]] = {
     # the places of maxima tell the backward pass all
     'roi_pool': (1, lambda m, rois: roi_pool(m, rois, (4, 5), 0.25)),
     'deform_roi_pool': (

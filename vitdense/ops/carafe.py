@@ -79,7 +79,7 @@ def carafe_backward(
             for tensor in (rfeatures, masks)
         ]
         with as_given(masks), torch.enable_grad():
-            made = _reassemble(*leaves, *shape)
+            made = _reassemble(leaves[0], leaves[1], *shape)
         grad = computable(grad_output[some])
         found = torch.autograd.grad(made, leaves, grad)
         grad_input[some] = found[0].to(grad_input.dtype)

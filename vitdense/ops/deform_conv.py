@@ -125,7 +125,10 @@ def gradients(
         of_weight: Whether the weight's is.
     """
     found = Operands(
-        *(t if t is None else t.new_zeros(t.shape) for t in given)
+        given.x.new_zeros(given.x.shape),
+        given.offset.new_zeros(given.offset.shape),
+        None if given.mask is None else given.mask.new_zeros(given.mask.shape),
+        given.weight.new_zeros(given.weight.shape),
     )
     weight = given.weight.detach().requires_grad_(of_weight)
     given = given._replace(weight=weight)

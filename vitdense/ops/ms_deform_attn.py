@@ -66,7 +66,7 @@ def ms_deform_attn_backward(
     for i, grad in enumerate(grad_output):
         leaves = [computable(t[i]).requires_grad_() for t in given]
         with as_given(value), torch.enable_grad():
-            seen = _attend(*leaves, levels)
+            seen = _attend(leaves[0], leaves[1], leaves[2], levels)
         found = torch.autograd.grad(seen, leaves, computable(grad))
         for place, gradient in zip(places, found, strict=True):
             place[i] = gradient

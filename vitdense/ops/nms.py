@@ -106,7 +106,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     """
     order = dets[:, 4].sort(0, descending=True)[1].numpy()
     boxes = dets[torch.from_numpy(order), :4].float()
-    left = np.arange(len(order))
+    left: npt.NDArray[np.int64] = np.arange(len(order))
     matched = []
     while left.size:
         iou = _iou(boxes[left[:1]], boxes[left], offset=0)[0].numpy()
