@@ -1,8 +1,9 @@
 """The module that stands in for mmcv's compiled one, ``mmcv._ext``.
 
 It has the names and the arguments of mmcv's bindings for what mmdet's and
-mmseg's own configs call: ``docs/operators.md``. Any other operator can be imported, as
-``mmcv.ops`` does with all of them, but says on its first call what to install.
+mmseg's own configs call: ``docs/operators.md``. Any other operator can be
+imported, as ``mmcv.ops`` does with all of them, but says on its first call
+what to install.
 """
 
 from collections.abc import Callable
