@@ -9,12 +9,19 @@ import pytest
 import torch
 from devices import CUDA, Device, Played, cpu_with_shortcuts, on_cuda, played
 from mmcv.ops import (
+    PSAMask,
     batched_nms,
+    carafe,
+    deform_conv2d,
+    deform_roi_pool,
+    modulated_deform_conv2d,
     nms,
     roi_align,
+    roi_pool,
     sigmoid_focal_loss,
     soft_nms,
 )
+from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -192,3 +199,66 @@ def test_focal_loss_does_not_wait(device: Device) -> None:
     target = device.tensor(torch.randint(0, 6, (40,)))
     with device.no_waiting():
         sigmoid_focal_loss(logits, target, 2.0, 0.25, None, 'sum').backward()
+
+
+LEVELS = torch.tensor([[4, 6], [2, 3]]), torch.tensor([0, 24])
+# The operator, and its inputs that get gradients, by shape.
+SAMPLING: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
+    'deform_conv2d': (
+        lambda x, move, w: deform_conv2d(x, move, w, 2, 1, 1, 2, 2),
+        [(2, 4, 7, 9), (2, 36, 4, 5), (6, 2, 3, 3)],
+    ),
+    'modulated_deform_conv2d': (
+        lambda *given: modulated_deform_conv2d(*given, 1, 1),
+        [(2, 4, 7, 9), (2, 18, 7, 9), (2, 9, 7, 9), (6, 4, 3, 3), (6,)],
+    ),
+    'ms_deform_attn': (
+        lambda value, at, weight: MultiScaleDeformableAttnFunction.apply(
+            value, *(t.to(value.device) for t in LEVELS), at, weight, 64
+        ),
+        [(2, 30, 2, 4), (2, 5, 2, 2, 3, 2), (2, 5, 2, 2, 3)],
+    ),
+    'carafe': (
+        lambda x, masks: carafe(x, masks, 3, 2, 2),
+        [(2, 4, 5, 3), (2, 18, 10, 6)],
+    ),
+    'psa_mask': (PSAMask('collect', (3, 5)), [(2, 15, 4, 3)]),
+}
+
+
+@everywhere
+@pytest.mark.parametrize('dtype', CLOSE)
+@pytest.mark.parametrize('name', SAMPLING)
+def test_sampling(name: str, dtype: torch.dtype, device: Device) -> None:
+    function, shapes = SAMPLING[name]
+
+    def compute(*given: Tensor) -> list[Tensor]:
+        leaves = [t.requires_grad_() for t in given]
+        out = function(*leaves)
+        out.float().sum().backward()
+        return [out, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+    given = [torch.randn(shape).to(dtype) for shape in shapes]
+    found, wanted = on_both(compute, device, *given)
+    assert len(found) == 1 + len(given)
+    assert_close(found, wanted, rtol=CLOSE[dtype], atol=CLOSE[dtype])
+
+
+@everywhere
+@pytest.mark.parametrize('dtype', CLOSE)
+@pytest.mark.parametrize('moved', [False, True])
+def test_pooling(moved: bool, dtype: torch.dtype, device: Device) -> None:
+    def compute(maps: Tensor, rois: Tensor, *move: Tensor) -> list[Tensor]:
+        maps.requires_grad_()
+        if moved:
+            pooled = deform_roi_pool(maps, rois, *move, (7, 5), 0.1)
+        else:
+            pooled = roi_pool(maps, rois, (7, 5), 0.1)
+        pooled.float().square().sum().backward()
+        assert maps.grad is not None
+        return [pooled, maps.grad]
+
+    maps, moves = torch.randn(2, 5, 16, 24), torch.randn(12, 2, 7, 5)
+    given = [maps, random_rois(12), *([moves] if moved else [])]
+    found, wanted = on_both(compute, device, *(t.to(dtype) for t in given))
+    assert_close(found, wanted, rtol=CLOSE[dtype], atol=CLOSE[dtype])

@@ -4,7 +4,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mmcv.ops import batched_nms, nms, soft_nms
+from mmcv.ops import batched_nms, nms, nms_match, soft_nms
+from mmdet.structures.bbox import bbox_overlaps as box_iou
 from torch.testing import assert_close
 
 from vitdense.ops import backend as backends
@@ -100,3 +101,25 @@ def test_implementations_agree(count, seed, iou):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, 'load_kernels', lambda: None)
         assert torch.equal(ours.nms(boxes, scores, iou, 0), fast)
+
+
+@pytest.mark.parametrize('iou', [0.3, 0.5, 0.7])
+def test_groups_are_those_of_nms(golden, iou):
+    """Kept boxes lead; a group holds whom its leader is first to suppress."""
+    dets = torch.cat([golden['boxes'], golden['scores'][:, None]], 1)
+    groups = [group.tolist() for group in nms_match(dets, iou)]
+    leaders = [group[0] for group in groups]
+    assert leaders == golden[f'nms_{iou}_0_keep'].tolist()
+    assert sorted(i for group in groups for i in group) == [*range(len(dets))]
+    overlaps = box_iou(dets[:, :4], dets[:, :4])
+    for place, (leader, *rest) in enumerate(groups):
+        assert overlaps[leader, rest].ge(iou).all()
+        assert overlaps[leaders[:place]][:, rest].lt(iou).all()
+        assert dets[rest, 4].diff().le(0).all()
+
+
+def test_a_group_for_each_of_boxes_without_area():
+    dets = torch.tensor([[3.0, 3, 3, 3, 0.5], [3.0, 3, 3, 3, 0.9]])
+    found = [group.tolist() for group in nms_match(dets, 0.5)]
+    assert found == [[1], [0]]
+    assert nms_match(dets[:0], 0.5) == []

@@ -10,6 +10,15 @@ from typing import Any
 import pytest
 import torch
 from accelerator import OnDevice, accelerator, send
+from mmcv.ops import (
+    PSAMask,
+    carafe,
+    deform_conv2d,
+    deform_roi_pool,
+    modulated_deform_conv2d,
+    roi_pool,
+)
+from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 from torch.testing import assert_close
 
 from vitdense.ops import extension
@@ -127,6 +136,94 @@ def test_focal_loss_does_not_wait(weight):
             function(x, y, w, output, 2.0, 0.25)
         assert device.waits == []
         assert_close(output.numbers, expected)
+
+
+def gradients_of(function, *tensors):
+    """What a differentiable function gives, and the gradients of it all."""
+    with torch.enable_grad():
+        leaves = [
+            t.detach().requires_grad_(t.is_floating_point()) for t in tensors
+        ]
+        out = function(*leaves)
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        found = torch.autograd.grad(out, wanted, torch.ones_like(out))
+    return [out.detach(), *found]
+
+
+def random(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+LEVELS = torch.tensor([[4, 6], [2, 3]]), torch.tensor([0, 24])
+SAMPLING = {
+    'deform_conv2d': (
+        lambda x, move, w: deform_conv2d(x, move, w, 2, 1, 1, 2, 2),
+        [random(2, 4, 7, 9), random(2, 36, 4, 5), random(6, 2, 3, 3)],
+    ),
+    'modulated_deform_conv2d': (
+        lambda *given: modulated_deform_conv2d(*given, 1, 1),
+        [
+            random(2, 4, 7, 9),
+            random(2, 18, 7, 9),
+            random(2, 9, 7, 9),
+            random(6, 4, 3, 3),
+            random(6),
+        ],
+    ),
+    'ms_deform_attn': (
+        lambda v, shapes, start, at, w: MultiScaleDeformableAttnFunction.apply(
+            v, shapes, start, at, w, 64
+        ),
+        [
+            random(2, 30, 2, 4),
+            *LEVELS,
+            random(2, 5, 2, 2, 3, 2),
+            random(2, 5, 2, 2, 3),
+        ],
+    ),
+    'carafe': (
+        lambda x, masks: carafe(x, masks, 3, 2, 2),
+        [random(2, 4, 5, 3), random(2, 18, 10, 6)],
+    ),
+    'psa_mask': (PSAMask('collect', (3, 5)), [random(2, 15, 4, 3)]),
+}
+
+
+@pytest.mark.parametrize('name', SAMPLING)
+def test_sampling_does_not_wait(name):
+    function, given = SAMPLING[name]
+    expected = gradients_of(function, *given)
+    with accelerator() as device:
+        found = gradients_of(function, *send(*given))
+    assert device.waits == []
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_close(ours.numbers, theirs, rtol=1e-5, atol=1e-5)
+
+
+POOLING: dict[str, tuple[int, Any]] = {
+    # the places of maxima tell the backward pass all
+    'roi_pool': (1, lambda m, rois: roi_pool(m, rois, (4, 5), 0.25)),
+    'deform_roi_pool': (
+        2,
+        lambda m, rois, move: deform_roi_pool(m, rois, move, (4, 5), 0.25),
+    ),
+}
+
+
+@pytest.mark.parametrize('name', POOLING)
+def test_pooling_waits_for_the_rois(name):
+    waits, function = POOLING[name]
+    moves = [random(4, 2, 4, 5)] if name == 'deform_roi_pool' else []
+
+    def pool(maps, rois, *offset):
+        return gradients_of(lambda m, *o: function(m, rois, *o), maps, *offset)
+
+    expected = pool(MAPS, ROIS, *moves)
+    with accelerator() as device:
+        found: Any = pool(*send(MAPS, ROIS, *moves))
+    assert device.waits == ['aten._to_copy.default'] * waits
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_close(ours.numbers, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_the_played_accelerator_counts_and_refuses():

@@ -91,6 +91,33 @@ def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
 
 
 @torch.no_grad()
+def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
+    """Who suppresses whom, for (N, 5) x1, y1, x2, y2, score on the CPU.
+
+    mmcv brings the boxes of any device to the CPU before it calls this.
+
+    Args:
+        dets: Boxes with their scores.
+        iou_threshold: Overlap from which a box is suppressed.
+
+    Returns:
+        For each box kept, best first: its index, and then those of the boxes
+        that it suppresses, by score.
+    """
+    order = dets[:, 4].sort(0, descending=True)[1].numpy()
+    boxes = dets[torch.from_numpy(order), :4].float()
+    left: npt.NDArray[np.int64] = np.arange(len(order))
+    matched = []
+    while left.size:
+        iou = _iou(boxes[left[:1]], boxes[left], offset=0)[0].numpy()
+        close = iou >= np.float32(iou_threshold)
+        close[0] = True  # the box itself, even without area
+        matched.append(order[left[close]].tolist())
+        left = left[~close]
+    return matched
+
+
+@torch.no_grad()
 def softnms(
     boxes: Tensor,
     scores: Tensor,

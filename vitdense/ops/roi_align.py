@@ -15,6 +15,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from vitdense.ops.precision import as_given, computable
 from vitdense.ops.roi_align_average import average_backward, average_forward
 from vitdense.ops.roi_align_max import max_backward, max_forward
 from vitdense.ops.roi_align_torchvision import (
@@ -62,8 +63,8 @@ def roi_align_forward(
             torchvision's operator runs on CUDA, it is the device that finds
             it, and ends the process.
     """
-    with torch.autocast(features.device.type, enabled=False):
-        maps = _computable(features)
+    with as_given(features):
+        maps = computable(features)
         rois = rois.to(maps.dtype)
         bins = (aligned_height, aligned_width)
         options = Options(bins, spatial_scale, sampling_ratio, aligned)
@@ -106,15 +107,15 @@ def roi_align_backward(
     The other arguments are those of ``roi_align_forward``, which has checked
     the RoIs.
     """
-    with torch.autocast(grad_output.device.type, enabled=False):
-        grad = _computable(grad_output)
+    with as_given(grad_output):
+        grad = computable(grad_output)
         rois = rois.to(grad.dtype)
         bins = (aligned_height, aligned_width)
         options = Options(bins, spatial_scale, sampling_ratio, aligned)
         torchvision = _torchvision_for(grad, pool_mode)
-        total = _computable(grad_input).contiguous()
+        total = computable(grad_input).contiguous()
         if pool_mode == _MAX:
-            best_y, best_x = _computable(argmax_y), _computable(argmax_x)
+            best_y, best_x = computable(argmax_y), computable(argmax_x)
             max_backward(total, grad, rois[:, 0].long(), best_y, best_x)
         elif torchvision is not None:
             backward(torchvision, total, grad, rois, options)
@@ -125,12 +126,6 @@ def roi_align_backward(
             average_backward(total, grad, images, y, x, sampling_ratio)
         if total.dtype != grad_input.dtype or not grad_input.is_contiguous():
             grad_input.copy_(total)
-
-
-def _computable(tensor: Tensor) -> Tensor:
-    """The tensor, or for half precision a copy in single precision."""
-    single = tensor.dtype in (torch.float16, torch.bfloat16)
-    return tensor.detach().float() if single else tensor.detach()
 
 
 def _torchvision_for(maps: Tensor, pool_mode: int) -> ModuleType | None:
