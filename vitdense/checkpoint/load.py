@@ -55,17 +55,51 @@ def load_backbone(
             f'{source}: the model is on the meta device, which holds no values'
         )
     held = read_backbone(locate(source, sha256), source)
-    names = match_names(held, source, [family])[family]
-    plan = plan_load(held, names, shapes_of(targets))
-    report = make_report(source, held, plan, len(targets))
-    if plan.problems:
-        raise CheckpointError(_misfit(report, held.notes, plan.problems))
-    built = plan.build(held.tensors)
+    built, report = _fit(model, held, source, targets)
     with torch.no_grad():
         for name, tensor in built.items():
             targets[name].copy_(tensor)
     print_log(str(report), logger='current')
     return report
+
+
+def fit_backbone(
+    model: PyramidBackbone, tensors: Mapping[str, Tensor], source: str
+) -> dict[str, Tensor]:
+    """Name and shape the tensors of a file as a backbone does.
+
+    Args:
+        model: The backbone.
+        tensors: The file's, as ``unwrap`` takes them.
+        source: What messages call the file.
+
+    Returns:
+        A tensor for each of the backbone; its own where such files have none.
+
+    Raises:
+        CheckpointError: If they do not fit; one message lists all that does
+            not.
+    """
+    with blaming(source):
+        held = unwrap(tensors)
+    targets = model.state_dict()
+    return {**targets, **_fit(model, held, source, targets)[0]}
+
+
+def _fit(
+    model: PyramidBackbone,
+    held: BackboneTensors,
+    source: str,
+    targets: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """What a backbone is filled with, and what is said of it."""
+    family = model.family
+    names = match_names(held, source, [family])[family]
+    plan = plan_load(held, names, shapes_of(targets))
+    report = make_report(source, held, plan, len(targets))
+    if plan.problems:
+        raise CheckpointError(_misfit(report, held.notes, plan.problems))
+    return plan.build(held.tensors), report
 
 
 def read_backbone(path: Path, source: str) -> BackboneTensors:
