@@ -7,11 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from small_runs import DETECTOR, QUICKSTART, SEGMENTER
+from small_runs import SEGMENTER
 
 from vitdense.datasets import shapes
-
-MASKS = {True: 'coco', False: 'ade20k'}
 
 
 def write_own(root: Path, shapes_root: Path, names: Mapping[str, str]) -> Path:
@@ -92,6 +90,3 @@ def own_config(path: Path, data: Path, base: Path, *names: str) -> Path:
             )
     path.write_text('\n'.join(lines) + '\n')
     return path
-
-
-__all__ = ['DETECTOR', 'QUICKSTART', 'SEGMENTER', 'own_config', 'write_own']

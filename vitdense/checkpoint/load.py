@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitdense.backbones.family import OFFICIAL, Family
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
@@ -16,7 +16,7 @@ from .matching.recognise import MatchedNames, best_match, refuse_unknown
 from .matching.rules import Layout, Shape
 from .reading.safe import read_file
 from .reading.source import locate
-from .reading.unwrap import BackboneTensors, unwrap
+from .reading.unwrap import BACKBONE, BackboneTensors, unwrap
 from .report import LoadReport, make_report
 
 
@@ -63,27 +63,42 @@ def load_backbone(
     return report
 
 
-def fit_backbone(
-    model: PyramidBackbone, tensors: Mapping[str, Tensor], source: str
+def with_own_backbone(
+    model: nn.Module, held: dict[str, Tensor], source: str
 ) -> dict[str, Tensor]:
-    """Name and shape the tensors of a file as a backbone does.
+    """Name and shape the backbone's tensors of a whole model as ours does.
+
+    Detectors and segmentors of other packages have them in another layout.
 
     Args:
-        model: The backbone.
-        tensors: The file's, as ``unwrap`` takes them.
-        source: What messages call the file.
+        model: A detector or segmentor.
+        held: The tensors of one with the same heads, by name.
+        source: What messages call the file that they are from.
 
     Returns:
-        A tensor for each of the backbone; its own where such files have none.
+        The same where the names are the model's, or its backbone is none of
+        vitdense.
 
     Raises:
-        CheckpointError: If they do not fit; one message lists all that does
-            not.
+        CheckpointError: If those of the backbone do not fit; one message
+            lists all that does not.
     """
+    backbone = getattr(model, 'backbone', None)
+    theirs = {n: t for n, t in held.items() if n.startswith(BACKBONE)}
+    own = {n for n in model.state_dict() if n.startswith(BACKBONE)}
+    if (
+        not isinstance(backbone, PyramidBackbone)
+        or not theirs
+        or theirs.keys() == own
+    ):
+        return held
     with blaming(source):
-        held = unwrap(tensors)
-    targets = model.state_dict()
-    return {**targets, **_fit(model, held, source, targets)[0]}
+        found = unwrap(theirs)
+    targets = backbone.state_dict()
+    built, _ = _fit(backbone, found, source, targets)
+    rest = {n: t for n, t in held.items() if n not in theirs}
+    filled = {**targets, **built}
+    return {**{f'{BACKBONE}{n}': t for n, t in filled.items()}, **rest}
 
 
 def _fit(

@@ -16,14 +16,12 @@ from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from vitdense.backbones.pyramid import PyramidBackbone
-from vitdense.checkpoint.load import fit_backbone, shapes_of
+from vitdense.checkpoint.load import shapes_of, with_own_backbone
 from vitdense.checkpoint.matching.classes import (
     ClassMatch,
     ClassTensor,
     class_tensors,
 )
-from vitdense.checkpoint.reading.unwrap import BACKBONE
 from vitdense.preflight.classes import class_heads, set_num_classes
 from vitdense.preflight.model import check_shapes, weights_of
 
@@ -73,7 +71,7 @@ def begin_from(
         FileNotFoundError: If there is no ``classes_file``.
     """
     own = model.state_dict()
-    held = _with_own_names(model, source, weights_of(content))
+    held = with_own_backbone(model, weights_of(content), source)
     names = classes_held(source, content, classes_file)
     if names is None or not classes:
         return _begin_unnamed(own, source, held, bool(classes))
@@ -181,27 +179,6 @@ def _begin_unnamed(
             f"to be the data set's, in its order; {HELD_OPTION} FILE tells"
         ],
     )
-
-
-def _with_own_names(
-    model: nn.Module, source: str, held: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Name and shape the backbone's tensors as the model does.
-
-    Files of mmdet's and mmseg's own have theirs in another layout.
-    """
-    backbone = getattr(model, 'backbone', None)
-    own = {n for n in model.state_dict() if n.startswith(BACKBONE)}
-    theirs = {n: t for n, t in held.items() if n.startswith(BACKBONE)}
-    if (
-        not isinstance(backbone, PyramidBackbone)
-        or not theirs
-        or theirs.keys() == own
-    ):
-        return held
-    fitted = fit_backbone(backbone, theirs, source)
-    rest = {n: t for n, t in held.items() if n not in theirs}
-    return {**{f'{BACKBONE}{n}': t for n, t in fitted.items()}, **rest}
 
 
 def _dependent(

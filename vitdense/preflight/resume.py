@@ -18,10 +18,16 @@ def set_init_from(cfg: Config, options: TrainOptions) -> None:
     """Begin from the weights that are named, in place of the config's.
 
     Raises:
-        ValueError: If a checkpoint to resume is named too.
+        ValueError: If a checkpoint to resume is named too, or only what the
+            classes of none are.
         FileNotFoundError: If there is no such file.
     """
     if options.init_from is None:
+        if options.classes_of_checkpoint and not cfg.get('load_from'):
+            raise ValueError(
+                '--classes-of-checkpoint: there is no checkpoint to begin '
+                'from; name one with --init-from'
+            )
         return
     if options.resume not in (None, 'auto'):
         raise ValueError(
