@@ -43,7 +43,7 @@ def settings_of(path: Path, classes: int, **changes: Any) -> Any:
 
 
 def checkpoint(
-    model: nn.Module, classes: tuple[str, ...] | None
+    model: nn.Module, classes: tuple[object, ...] | None
 ) -> dict[str, Any]:
     """As a training writes it, with no two values alike."""
     state = model.state_dict()

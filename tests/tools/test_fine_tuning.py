@@ -95,7 +95,7 @@ def test_a_detector_learns_sooner(command: Command, folder: Path) -> None:
     assert tuned[key] > scratch[key] + 0.1, (tuned, scratch)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_segmenter_learns_sooner(command: Command, folder: Path) -> None:
     """To three of its classes and a new one."""
     old, own = configs(folder, SEGMENTER, 400, 160)
@@ -185,8 +185,8 @@ def test_coco_to_three_of_its_classes(
     )
     assert '2 of 80 classes kept, 1 new (my desk)' in log
     assert 'coco/bbox_mAP' in log
-    (file,) = (tmp_path / 'work').glob('*/*.log')
-    lines = file.read_text()
+    (log_file,) = (tmp_path / 'work').glob('*/*.log')
+    lines = log_file.read_text()
     assert (
         'bbox_head.retina_cls.weight (720, 256, 3, 3) to (27, 256, 3, 3): '
         'rows kept of Person, chair; as initialised: my desk' in lines
