@@ -75,27 +75,6 @@ def train(
 
 
 @pytest.mark.soak
-def test_a_detector_learns_sooner(command: Command, folder: Path) -> None:
-    """To two of its classes and a new one, in one epoch."""
-    old, own = configs(folder, DETECTOR, 400, 200)
-    train(command, old, folder / 'detector', {})
-    short = {
-        'train_cfg.max_epochs': 1,
-        'train_cfg.val_interval': 1,
-        'param_scheduler.0.end': 5,
-        'param_scheduler.1.end': 1,
-        'param_scheduler.1.T_max': 1,
-    }
-    weights = folder / 'detector/epoch_4.pth'
-    tuned = train(
-        command, own, folder / 'tuned', short, '--init-from', weights
-    )
-    scratch = train(command, own, folder / 'scratch', short)
-    key = 'coco/bbox_mAP_50'
-    assert tuned[key] > scratch[key] + 0.1, (tuned, scratch)
-
-
-@pytest.mark.soak
 def test_a_segmenter_learns_sooner(command: Command, folder: Path) -> None:
     """To three of its classes and a new one."""
     old, own = configs(folder, SEGMENTER, 400, 160)
