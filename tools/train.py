@@ -26,6 +26,19 @@ def parse_args() -> argparse.Namespace:
         'in the work folder, or the beginning if there is none',
     )
     parser.add_argument(
+        '--init-from',
+        metavar='FILE',
+        help="begin from these weights, in place of the config's load_from; "
+        'of a model of other classes, what belongs to classes of the same '
+        'name is kept',
+    )
+    parser.add_argument(
+        '--classes-of-checkpoint',
+        metavar='FILE',
+        help="names of that checkpoint's classes, one on each line, where it "
+        'does not hold them',
+    )
+    parser.add_argument(
         '--save-every',
         metavar='TIME',
         help='save at least this often, beside what the config says, for '

@@ -6,8 +6,9 @@ import pytest
 from small_runs import DETECTOR
 from torch import nn
 
+from vitdense.preflight.classes import check_num_classes
 from vitdense.preflight.config import load_config
-from vitdense.preflight.model import check_num_classes, check_parts
+from vitdense.preflight.model import check_parts
 from vitdense.preflight.options import CommonOptions
 
 

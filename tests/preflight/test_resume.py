@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
+from vitdense.preflight.model import check_weights
 from vitdense.preflight.resume import (
     checkpoints_to_begin_from,
     read_first_whole,
@@ -78,11 +79,11 @@ def test_first_whole(tmp_path: Path) -> None:
     content['meta'] = {'iter': 5}
     torch.save(content, changed)
     Path(cut).write_bytes(Path(whole).read_bytes()[:400])
-    source, read, broken = read_first_whole(model, [cut, changed, whole])
+    source, read, broken = read_first_whole([cut, changed, whole])
     assert (source, read['meta']) == (whole, {'iter': 4})
     assert len(broken) == 2
     assert 'has another sha256' in broken[1]
     with pytest.raises(ValueError, match='none of 2 checkpoints is whole'):
-        read_first_whole(model, [cut, changed])
+        read_first_whole([cut, changed])
     with pytest.raises(ValueError, match='does not fit the model'):
-        read_first_whole(nn.Linear(2, 4), [cut, whole])
+        check_weights(nn.Linear(2, 4), whole, read)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitdense.backbones.family import OFFICIAL, Family
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
@@ -16,7 +16,7 @@ from .matching.recognise import MatchedNames, best_match, refuse_unknown
 from .matching.rules import Layout, Shape
 from .reading.safe import read_file
 from .reading.source import locate
-from .reading.unwrap import BackboneTensors, unwrap
+from .reading.unwrap import BACKBONE, BackboneTensors, unwrap
 from .report import LoadReport, make_report
 
 
@@ -55,17 +55,66 @@ def load_backbone(
             f'{source}: the model is on the meta device, which holds no values'
         )
     held = read_backbone(locate(source, sha256), source)
-    names = match_names(held, source, [family])[family]
-    plan = plan_load(held, names, shapes_of(targets))
-    report = make_report(source, held, plan, len(targets))
-    if plan.problems:
-        raise CheckpointError(_misfit(report, held.notes, plan.problems))
-    built = plan.build(held.tensors)
+    built, report = _fit(model, held, source, targets)
     with torch.no_grad():
         for name, tensor in built.items():
             targets[name].copy_(tensor)
     print_log(str(report), logger='current')
     return report
+
+
+def with_own_backbone(
+    model: nn.Module, held: dict[str, Tensor], source: str
+) -> dict[str, Tensor]:
+    """Name and shape the backbone's tensors of a whole model as ours does.
+
+    Detectors and segmentors of other packages have them in another layout.
+
+    Args:
+        model: A detector or segmentor.
+        held: The tensors of one with the same heads, by name.
+        source: What messages call the file that they are from.
+
+    Returns:
+        The same where the names are the model's, or its backbone is none of
+        vitdense.
+
+    Raises:
+        CheckpointError: If those of the backbone do not fit; one message
+            lists all that does not.
+    """
+    backbone = getattr(model, 'backbone', None)
+    theirs = {n: t for n, t in held.items() if n.startswith(BACKBONE)}
+    own = {n for n in model.state_dict() if n.startswith(BACKBONE)}
+    if (
+        not isinstance(backbone, PyramidBackbone)
+        or not theirs
+        or theirs.keys() == own
+    ):
+        return held
+    with blaming(source):
+        found = unwrap(theirs)
+    targets = backbone.state_dict()
+    built, _ = _fit(backbone, found, source, targets)
+    rest = {n: t for n, t in held.items() if n not in theirs}
+    filled = {**targets, **built}
+    return {**{f'{BACKBONE}{n}': t for n, t in filled.items()}, **rest}
+
+
+def _fit(
+    model: PyramidBackbone,
+    held: BackboneTensors,
+    source: str,
+    targets: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """What a backbone is filled with, and what is said of it."""
+    family = model.family
+    names = match_names(held, source, [family])[family]
+    plan = plan_load(held, names, shapes_of(targets))
+    report = make_report(source, held, plan, len(targets))
+    if plan.problems:
+        raise CheckpointError(_misfit(report, held.notes, plan.problems))
+    return plan.build(held.tensors), report
 
 
 def read_backbone(path: Path, source: str) -> BackboneTensors:

@@ -175,6 +175,12 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help='show environment and config on the screen, not in the log alone',
     )
     parser.add_argument(
+        '--fit-classes',
+        action='store_true',
+        help="set num_classes in all heads to the data set's, and weights of "
+        'classes in losses with it',
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',

@@ -1,4 +1,4 @@
-"""Refuses a model that does not fit itself, its data or its checkpoint."""
+"""Refuses a model that does not fit itself or its checkpoint."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +9,8 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from vitdense.backbones.family import OFFICIAL
+from vitdense.checkpoint.load import shapes_of
+from vitdense.checkpoint.matching.rules import Shape
 from vitdense.checkpoint.sharded import is_checkpoint
 
 MAX_NAMES = 3
@@ -77,38 +79,6 @@ def _head_channels(
     return channels, [declared[index] for index in indices]
 
 
-def check_num_classes(
-    model: Mapping[str, Any],
-    classes: Sequence[str],
-    data: str,
-    place: str = 'model',
-) -> None:
-    """See that every head predicts as many classes as a data set has.
-
-    Args:
-        model: What the model is built from.
-        classes: The data set's classes; none says nothing.
-        data: Where in the config the data set is.
-        place: Where in the config ``model`` is.
-
-    Raises:
-        ValueError: If one does not, naming it.
-    """
-    for key, value in model.items():
-        # region proposals are objects or ground, whatever their class
-        if key in ('backbone', 'rpn_head'):
-            continue
-        if classes and key == 'num_classes' and value != len(classes):
-            raise ValueError(
-                f'{place}.num_classes={value}, but {data} has '
-                f'{len(classes)} classes: {list(classes)}'
-            )
-        children = value if isinstance(value, list) else [value]
-        for child in children:
-            if isinstance(child, dict):
-                check_num_classes(child, classes, data, f'{place}.{key}')
-
-
 def pretrained_file(cfg: Config) -> str | None:
     """The file of the backbone's pretrained weights, if it is one."""
     model = cfg.model.get('module', cfg.model)
@@ -128,28 +98,65 @@ def check_exists(source: str) -> None:
         raise FileNotFoundError(f'no checkpoint at {source!r}')
 
 
-def read_checkpoint(model: nn.Module, source: str) -> Any:
-    """Read a checkpoint and see that it fills the model exactly.
+def read_checkpoint(source: str) -> Any:
+    """Read a checkpoint, safely.
 
     Args:
-        model: What ``source`` is to be loaded into.
         source: A path, or an address that mmengine can load from.
 
     Raises:
-        ValueError: If it cannot be read safely, or a name or a shape does
-            not match.
+        CheckpointError: If it cannot be read.
     """
-    loaded = CheckpointLoader.load_checkpoint(source, 'cpu', logger='silent')
-    state = loaded.get('state_dict', loaded)
-    state = {name.removeprefix('module.'): v for name, v in state.items()}
+    return CheckpointLoader.load_checkpoint(source, 'cpu', logger='silent')
+
+
+def weights_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's tensors, by names without the prefix of a wrapper."""
+    state = content.get('state_dict', content)
+    return {name.removeprefix('module.'): v for name, v in state.items()}
+
+
+def check_weights(
+    model: nn.Module, source: str, content: Mapping[str, Any]
+) -> None:
+    """See that a checkpoint fills a model exactly.
+
+    Args:
+        model: What it is to be loaded into.
+        source: What messages call it.
+        content: What it holds.
+
+    Raises:
+        ValueError: If a name or a shape does not match.
+    """
     own = getattr(model, 'module', model).state_dict()
+    check_shapes(shapes_of(own), source, shapes_of(weights_of(content)))
+
+
+def check_shapes(
+    own: Mapping[str, Shape],
+    source: str,
+    held: Mapping[str, Shape],
+    built: str = '',
+) -> None:
+    """See that shapes of tensors are those of a model.
+
+    Args:
+        own: Those of the model, by name.
+        source: What messages call the checkpoint.
+        held: Those of the checkpoint.
+        built: What messages say of how the model is built.
+
+    Raises:
+        ValueError: If a name or a shape does not match.
+    """
     misfits = {
-        'missing': own.keys() - state.keys(),
-        'unexpected': state.keys() - own.keys(),
+        'missing': own.keys() - held.keys(),
+        'unexpected': held.keys() - own.keys(),
         'of another shape': {
             name
-            for name in own.keys() & state.keys()
-            if own[name].shape != state[name].shape
+            for name in own.keys() & held.keys()
+            if own[name] != held[name]
         },
     }
     if any(misfits.values()):
@@ -159,9 +166,8 @@ def read_checkpoint(model: nn.Module, source: str) -> Any:
             if names
         ]
         raise ValueError(
-            f'{source!r} does not fit the model: {", ".join(parts)}'
+            f'{source!r} does not fit the model{built}: {", ".join(parts)}'
         )
-    return loaded
 
 
 def check_training_state(source: str, content: Mapping[str, Any]) -> None:

@@ -23,6 +23,8 @@ class CommonOptions:
         local_rank: Which process of its machine this is.
         show_settings: Whether environment and config are shown on the screen
             too, not in the log file alone.
+        fit_classes: Whether the model's numbers of classes become those of
+            the data.
     """
 
     config: str
@@ -33,6 +35,7 @@ class CommonOptions:
     launcher: str = 'none'
     local_rank: int = 0
     show_settings: bool = False
+    fit_classes: bool = False
 
     @classmethod
     def of(cls: type[Options], args: Namespace) -> Options:
@@ -49,6 +52,10 @@ class TrainOptions(CommonOptions):
     Attributes:
         resume: A checkpoint to go on from, ``'auto'`` for the work folder's
             latest if there is one, or None.
+        init_from: A checkpoint to begin from, of other classes too, in place
+            of the config's ``load_from``; None leaves it to that.
+        classes_of_checkpoint: A text file with the names of that
+            checkpoint's classes, if it does not hold them.
         save_every: Time between two checkpoints, such as ``'10m'``, beside
             what the config says.
         requeue: Whether Slurm is asked to run the job again when it was
@@ -60,6 +67,8 @@ class TrainOptions(CommonOptions):
     """
 
     resume: str | None = None
+    init_from: str | None = None
+    classes_of_checkpoint: str | None = None
     save_every: str | None = None
     requeue: bool = False
     amp: bool = False

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -28,6 +29,7 @@ from vitdense.engine.runner import (
 )
 from vitdense.engine.work_folder import check_free, occupied
 from vitdense.preflight.amp import set_amp
+from vitdense.preflight.classes import check_num_classes, fit_classes
 from vitdense.preflight.cli import given_options, nothing_shown
 from vitdense.preflight.config import (
     check_numbers,
@@ -42,12 +44,13 @@ from vitdense.preflight.data import (
     check_folders,
     open_sources,
 )
+from vitdense.preflight.fine_tuning import begin_from
 from vitdense.preflight.kinds import TESTED, TRAINED, check_sections
 from vitdense.preflight.model import (
     check_exists,
-    check_num_classes,
     check_parts,
     check_training_state,
+    check_weights,
     pretrained_file,
 )
 from vitdense.preflight.options import (
@@ -64,6 +67,7 @@ from vitdense.preflight.resume import (
     checkpoints_to_begin_from,
     read_first_whole,
     saved_since,
+    set_init_from,
 )
 from vitdense.preflight.safeguards import (
     set_finite_check,
@@ -82,6 +86,8 @@ class Prepared:
         options: What was asked.
         parts: What the Runner is given in place of settings.
         checkpoints: What was read, by the path it was read from.
+        taken: What was taken of the weights it begins from; nothing if all
+            was.
         summary: What is run on what, for people.
         records: What was logged so far.
         notes: What has to be said before the run begins.
@@ -91,6 +97,7 @@ class Prepared:
     options: CommonOptions
     parts: dict[str, Any] = field(default_factory=dict)
     checkpoints: dict[str, Any] = field(default_factory=dict)
+    taken: str = ''
     summary: str = ''
     records: Sequence[Any] = ()
     notes: list[str] = field(default_factory=list)
@@ -173,17 +180,18 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_resumable(cfg, options)
         check_sharding(cfg)
         check_free(cfg.work_dir)
+        set_init_from(cfg, options)
         if restarted() and saved_since(cfg, launched_s()):
             resume = 'auto'
             notes.append('restarted by torchrun: resuming')
         elif options.requeue and queued_again() and checkpoints_of(cfg):
             resume = 'auto'
             notes.append('queued again by Slurm: resuming')
-        begin_from = checkpoints_to_begin_from(cfg, resume)
+        starts = checkpoints_to_begin_from(cfg, resume)
         splits = ['train'] + ['val'] * (cfg.get('val_cfg') is not None)
-        prepared = _check(cfg, options, splits, begin_from)
+        prepared = _check(cfg, options, splits, starts)
         prepared.notes += notes
-        if resume == 'auto' and not begin_from:
+        if resume == 'auto' and not starts:
             prepared.notes.append(
                 f'--resume: no checkpoint in {cfg.work_dir!r}; training begins'
             )
@@ -230,7 +238,7 @@ def _check(
     cfg: Config,
     options: CommonOptions,
     splits: Sequence[str],
-    begin_from: Sequence[str],
+    starts: Sequence[str],
 ) -> Prepared:
     """Check all of a config: what takes no time first.
 
@@ -238,8 +246,8 @@ def _check(
         cfg: The config, with all options applied.
         options: What was asked.
         splits: What is run: some of 'train', 'val', 'test'.
-        begin_from: The checkpoint to begin from, if any; more are for when
-            it is broken.
+        starts: The checkpoint to begin from, if any; more are for when it is
+            broken.
     """
     check_numbers(cfg, splits)
     pretrained = pretrained_file(cfg)
@@ -247,23 +255,68 @@ def _check(
         check_exists(pretrained)
     sources = open_sources(cfg, splits)
     check_folders(sources)
+    changes = []
+    if options.fit_classes:
+        first = next(iter(sources), None)
+        if first is None:
+            raise ValueError(
+                '--fit-classes: no data set of the config can be read'
+            )
+        changes = fit_classes(cfg, first.classes, first.place)
     for each in sources:
         check_num_classes(cfg.model, each.classes, each.place)
     rehearsal = Rehearsal(cfg)
     check_parts(rehearsal.model, cfg.model)
     check_files(cfg, splits, sources)
     prepared = Prepared(cfg, options, {'model': rehearsal.model})
+    prepared.notes += changes
     if 'train' in splits:
         rehearsal.set_weights()
-    if begin_from:
-        start, content, broken = read_first_whole(rehearsal.model, begin_from)
-        if 'train' in splits and cfg.get('resume'):
-            check_training_state(start, content)
-        prepared.notes += [f'left out: {each}' for each in broken]
-        prepared.checkpoints[start] = content
+    if starts:
+        start, content, broken = read_first_whole(starts)
         cfg.load_from = start
+        prepared.notes += [f'left out: {each}' for each in broken]
+        if (
+            isinstance(options, TrainOptions)
+            and not cfg.get('resume')
+            and 'runner_type' not in cfg  # it reads the file itself
+        ):
+            classes = sources[0].classes if sources else ()
+            _begin(prepared, options, content, classes)
+        else:
+            check_weights(rehearsal.model, start, content)
+            if 'train' in splits and cfg.get('resume'):
+                check_training_state(start, content)
+            prepared.checkpoints[start] = content
     _rehearse(rehearsal, prepared, splits)
     return prepared
+
+
+def _begin(
+    prepared: Prepared,
+    options: TrainOptions,
+    content: Any,
+    classes: Sequence[str],
+) -> None:
+    """Put the weights that a training begins from into the model.
+
+    The Runner has nothing to load then, and wrapping the model gives every
+    process the same initial rows.
+    """
+    cfg, model = prepared.cfg, prepared.parts['model']
+    begin = begin_from(
+        model,
+        cfg.model,
+        cfg.load_from,
+        content,
+        classes,
+        options.classes_of_checkpoint,
+    )
+    model.load_state_dict(begin.weights)
+    prepared.parts['load_from'] = None
+    prepared.taken = begin.summary
+    for line in (f'weights from {cfg.load_from}', *begin.lines):
+        print_log(line, logger='current')
 
 
 def _rehearse(
@@ -282,5 +335,5 @@ def _rehearse(
     # samplers have the seed by now; a resumed run takes its checkpoint's
     if not cfg.get('resume'):
         parts['randomness'] = rehearsal.drawn_randomness
-    prepared.summary = describe_run(rehearsal, cfg, splits)
+    prepared.summary = describe_run(rehearsal, cfg, splits, prepared.taken)
     prepared.records = rehearsal.records

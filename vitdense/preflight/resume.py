@@ -6,12 +6,37 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
-from torch import nn
 
 from vitdense.checkpoint.errors import CheckpointError
 from vitdense.checkpoint.sharded import is_checkpoint
 from vitdense.engine.checkpoint_hook import LAST
 from vitdense.preflight.model import check_exists, read_checkpoint
+from vitdense.preflight.options import TrainOptions
+
+
+def set_init_from(cfg: Config, options: TrainOptions) -> None:
+    """Begin from the weights that are named, in place of the config's.
+
+    Raises:
+        ValueError: If a checkpoint to resume is named too, or only what the
+            classes of none are.
+        FileNotFoundError: If there is no such file.
+    """
+    if options.init_from is None:
+        if options.classes_of_checkpoint and not cfg.get('load_from'):
+            raise ValueError(
+                '--classes-of-checkpoint: there is no checkpoint to begin '
+                'from; name one with --init-from'
+            )
+        return
+    if options.resume not in (None, 'auto'):
+        raise ValueError(
+            f'--init-from {options.init_from!r} begins a training and '
+            f'--resume {options.resume!r} goes on with one; choose one'
+        )
+    check_exists(options.init_from)
+    cfg.load_from = options.init_from
+    cfg.resume = False
 
 
 def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
@@ -79,25 +104,22 @@ def saved_since(cfg: Config, moment_s: float) -> bool:
     return bool(found) and Path(found[0]).stat().st_mtime > moment_s
 
 
-def read_first_whole(
-    model: nn.Module, sources: Sequence[str]
-) -> tuple[str, Any, list[str]]:
+def read_first_whole(sources: Sequence[str]) -> tuple[str, Any, list[str]]:
     """Read the first checkpoint that is whole.
 
     Args:
-        model: What it is to be loaded into.
         sources: At least one.
 
     Returns:
         Which it is, its content, and what is said of those before it.
 
     Raises:
-        ValueError: If none is whole, or one does not fit the model.
+        ValueError: If none is whole.
     """
     broken: list[str] = []
     for source in sources:
         try:
-            return source, read_checkpoint(model, source), broken
+            return source, read_checkpoint(source), broken
         except CheckpointError as error:
             if len(sources) == 1:
                 raise

@@ -14,7 +14,7 @@ MAX_CLASSES = 6
 
 
 def describe_run(
-    rehearsal: Rehearsal, cfg: Config, splits: Sequence[str]
+    rehearsal: Rehearsal, cfg: Config, splits: Sequence[str], taken: str
 ) -> str:
     """What is run on what, from which weights, for how long, and where to.
 
@@ -22,11 +22,12 @@ def describe_run(
         rehearsal: All that the run has.
         cfg: What it is built from.
         splits: What is run: some of 'train', 'val', 'test'.
+        taken: What was taken of the weights; nothing if all was.
     """
     training = 'train' in splits
     lines = {
         'train' if training else 'test': _model(rehearsal, cfg),
-        'weights': _weights(cfg, training),
+        'weights': _weights(cfg, training) + f', {taken}' * bool(taken),
     }
     for split in splits:
         loader = getattr(rehearsal, f'_{split}_dataloader')
