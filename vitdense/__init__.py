@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from vitdense.backbones.cvt import CvT
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
+    from vitdense.backbones.vit import ViT
 
 __version__ = '0.1.0'
-__all__ = ['PVT', 'CvT', 'T2TViT']
+__all__ = ['PVT', 'CvT', 'T2TViT', 'ViT']
 
 
 def __getattr__(name: str) -> Any:
