@@ -10,6 +10,7 @@ from torch import nn
 
 from vitdense.backbones.family import OFFICIAL
 from vitdense.checkpoint.sharded import is_checkpoint
+from vitdense.preflight.strides import check_strides
 
 MAX_NAMES = 3
 
@@ -23,7 +24,8 @@ def check_parts(model: nn.Module, settings: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: If a part's input channels are not what the backbone
-            declares. Whatever a part refuses itself is raised as it is.
+            declares, or a head's strides not what the neck does. Whatever a
+            part refuses itself is raised as it is.
     """
     inner = getattr(model, 'module', model)
     settings = settings['module'] if inner is not model else settings
@@ -38,6 +40,7 @@ def check_parts(model: nn.Module, settings: Mapping[str, Any]) -> None:
                     f'fit model.backbone ({type(backbone).__name__}, '
                     f'arch={arch!r}), which outputs {list(wanted)}'
                 )
+    check_strides(inner)
 
 
 def _consumers(

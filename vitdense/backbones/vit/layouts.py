@@ -27,6 +27,8 @@ from vitdense.checkpoint.matching.tables import (
 
 IN_FILE = 'blocks.{stage}.'
 _ROWS = {'attn.qkv.{wb}': QKV_ROWS['{wb}']}
+_MLP = {'mlp.{fc}.{wb}': 'mlp.{fc}.{wb}'}
+_NORM_AND_PROJ = {k: v for k, v in PLAIN_BLOCK.items() if k not in _MLP}
 _LS = {'ls1.gamma': 'ls1.gamma', 'ls2.gamma': 'ls2.gamma'}
 _GAMMA = {'gamma_1': 'ls1.gamma', 'gamma_2': 'ls2.gamma'}
 _AROUND = (
@@ -91,36 +93,53 @@ PARALLEL = replace(
         *classifier('head'),
     ),
 )
-DINOV2 = Layout(
-    title='official DINOv2',
-    positions='bicubic',
-    unused=OFFICIAL_NAMES,
-    rules=(
-        *_AROUND,
-        _TABLE,
-        Rule('register_tokens', EMBED + 'registers'),
-        masked('mask_token'),
-        *_blocks(PLAIN_BLOCK, _ROWS, _LS),
-        Rule(
-            IN_FILE + 'mlp.w12.{wb}',
-            (BLOCK + 'mlp.fc1.{wb}', BLOCK + 'mlp.gate.{wb}'),
+
+
+def _dinov2(title: str, *mlp: Rule) -> Layout:
+    return Layout(
+        title=title,
+        positions='bicubic',
+        unused=OFFICIAL_NAMES,
+        rules=(
+            *_AROUND,
+            _TABLE,
+            Rule('register_tokens', EMBED + 'registers'),
+            masked('mask_token'),
+            *_blocks(_NORM_AND_PROJ, _ROWS, _LS),
+            *mlp,
         ),
-        Rule(IN_FILE + 'mlp.w3.{wb}', BLOCK + 'mlp.fc2.{wb}'),
+    )
+
+
+def _dinov3(title: str, mlp: Mapping[str, str]) -> Layout:
+    return Layout(
+        title=title,
+        unused=OFFICIAL_NAMES,
+        rules=(
+            *_AROUND,
+            Rule('storage_tokens', EMBED + 'registers'),
+            masked('mask_token'),
+            Rule('rope_embed.periods', None, 'periods, as the arch has them'),
+            Rule('local_cls_norm.{wb}', None, 'norm of crops in training'),
+            Rule(
+                IN_FILE + 'attn.qkv.bias_mask', None, 'mask of biases of keys'
+            ),
+            *_blocks(_NORM_AND_PROJ, ROTARY_ROWS, _LS, mlp),
+        ),
+    )
+
+
+DINOV2 = _dinov2('official DINOv2', *_blocks(_MLP))
+DINOV2_GATED = _dinov2(
+    'official DINOv2, SwiGLU',
+    Rule(
+        IN_FILE + 'mlp.w12.{wb}',
+        (BLOCK + 'mlp.fc1.{wb}', BLOCK + 'mlp.gate.{wb}'),
     ),
+    Rule(IN_FILE + 'mlp.w3.{wb}', BLOCK + 'mlp.fc2.{wb}'),
 )
-DINOV3 = Layout(
-    title='official DINOv3',
-    unused=OFFICIAL_NAMES,
-    rules=(
-        *_AROUND,
-        Rule('storage_tokens', EMBED + 'registers'),
-        masked('mask_token'),
-        Rule('rope_embed.periods', None, 'periods, as the arch has them'),
-        Rule('local_cls_norm.{wb}', None, 'norm of crops in training'),
-        Rule(IN_FILE + 'attn.qkv.bias_mask', None, 'mask of biases of keys'),
-        *_blocks(PLAIN_BLOCK, ROTARY_ROWS, _LS, GATED),
-    ),
-)
+DINOV3 = _dinov3('official DINOv3', _MLP)
+DINOV3_GATED = _dinov3('official DINOv3, SwiGLU', GATED)
 TIMM = Layout(
     title="timm's ViT",
     positions='bicubic',
@@ -185,25 +204,22 @@ CCT = Layout(
         *classifier('classifier.fc'),
     ),
 )
-_OFFICIAL = (DEIT, PARALLEL, DINOV2, DINOV3, CCT)
-_OWN = {
-    layout.title: own(title, layout)
-    for layout, title in zip(
-        _OFFICIAL,
-        (
-            'vitdense ViT',
-            'vitdense parallel ViT',
-            'vitdense DINOv2',
-            'vitdense DINOv3',
-            'vitdense CCT',
-        ),
-        strict=True,
-    )
-}
+_OFFICIAL = (
+    DEIT,
+    PARALLEL,
+    DINOV2,
+    DINOV2_GATED,
+    DINOV3,
+    DINOV3_GATED,
+    CCT,
+)
 LAYOUTS = (
     *_OFFICIAL,
     TIMM,
     TIMM_DINOV3,
     *TRANSFORMERS,
-    *_OWN.values(),
+    *(
+        own(official.title.replace('official', 'vitdense'), official)
+        for official in _OFFICIAL
+    ),
 )

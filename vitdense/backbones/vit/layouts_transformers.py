@@ -78,8 +78,9 @@ def _layout(
     )
 
 
-def _dinov2(title: str, prefix: str) -> tuple[Layout, ...]:
+def _dinov2(prefix: str) -> tuple[Layout, ...]:
     """Now, and of older versions, where queries had names of their own."""
+    title = "transformers' Dinov2 or Dinov2WithRegisters"
     block = 'encoder.layer.{stage}.'
     before = Rule(
         block + 'mlp.weights_in.{wb}',
@@ -124,8 +125,8 @@ def _dinov3(block: str) -> tuple[Layout, ...]:
 
 
 TRANSFORMERS = (
-    *_dinov2("transformers' Dinov2", 'dinov2.'),
-    *_dinov2("transformers' Dinov2WithRegisters", 'dinov2_with_registers.'),
+    *_dinov2('dinov2.'),
+    *_dinov2('dinov2_with_registers.'),
     *_dinov3('model.layer.{stage}.'),
     *_dinov3('layer.{stage}.'),
     _layout(

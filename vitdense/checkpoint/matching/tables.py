@@ -95,7 +95,7 @@ def own(title: str, official: Layout, *more: str) -> Layout:
         Rule(
             UNUSED + rule.name,
             None,
-            CLASSIFIER,
+            rule.reason or CLASSIFIER,
             shape=rule.shape if rule.targets is None else '1 1 C',
         )
         for rule in official.rules
