@@ -85,7 +85,7 @@ class SimpleFeaturePyramid(BaseModule):
         scales = [*SCALES, *(2**k for k in range(2, num_outs - 2))]
         strides = [in_stride * scale for scale in scales]
         self.out_strides = tuple(int(s) if s == int(s) else s for s in strides)
-        rescale = (
+        rescale: tuple[list[nn.Module], ...] = (
             [
                 nn.ConvTranspose2d(dim, dim // 2, 2, 2),
                 ChannelNorm(dim // 2, eps=EPS),

@@ -54,6 +54,6 @@ def _consumers(model: Any) -> Iterator[tuple[str, Strides]]:
     heads = getattr(model, 'roi_head', None)
     for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
         extractor = getattr(heads, name, None)
-        strides = getattr(extractor, 'featmap_strides', None)
-        if strides is not None:
-            yield f'roi_head.{name}.featmap_strides', tuple(strides)
+        taken = getattr(extractor, 'featmap_strides', None)
+        if taken is not None:
+            yield f'roi_head.{name}.featmap_strides', tuple(taken)

@@ -247,13 +247,9 @@ def test_timm(timm_runs: Mapping[str, Run], tmp_path: Path, name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    'name',
-    [
-        'dinov3_vits16plus',
-        pytest.param('dinov2_vits14_reg', marks=pytest.mark.slow),
-        pytest.param('cct_7_3x1_32', marks=pytest.mark.slow),
-    ],
+    'name', ['dinov3_vits16plus', 'dinov2_vits14_reg', 'cct_7_3x1_32']
 )
 def test_there_and_back(tmp_path: Path, name: str) -> None:
     """What is masked out of an official file comes back as zeros."""

@@ -86,6 +86,10 @@ class PlainContract(BackboneContract):
     def test_compiled_training_without_graph_breaks(self) -> None:
         super().test_compiled_training_without_graph_breaks(dynamic=False)
 
+    @pytest.mark.slow
+    def test_export(self) -> None:
+        super().test_export()
+
     @pytest.mark.parametrize(
         ('field', 'value'),
         [
@@ -169,13 +173,15 @@ OFFICIAL: dict[str, Any] = {
     'golden',
     [
         'dinov2_vits14_154x266',
-        'dinov2_vits14_224x224',
+        pytest.param('dinov2_vits14_224x224', marks=pytest.mark.slow),
         'dinov2_vits14_reg_154x266',
         'dinov3_vits16_160x272',
-        'dinov3_vits16_224x224',
-        'dinov3_vits16plus_160x272',
+        pytest.param('dinov3_vits16_224x224', marks=pytest.mark.slow),
+        pytest.param('dinov3_vits16plus_160x272', marks=pytest.mark.slow),
         'deit_tiny_patch16_LS_224x224',
-        'deit_small_patch16_18x2_LS_224x224',
+        pytest.param(
+            'deit_small_patch16_18x2_LS_224x224', marks=pytest.mark.slow
+        ),
         'vit_small_2x2_hmlp_224x224',
         'cct_7_3x1_32_32x32',
     ],

@@ -267,7 +267,6 @@ _cct = partial(
     resize='bilinear',
     norm_eps=1e-5,
 )
-_GIANT = dict(dim=1536, depth=40, heads=24, mlp='swiglu', mlp_ratio=8 / 3)
 
 ARCHS: Mapping[str, ViTArch] = MappingProxyType(
     {
@@ -287,11 +286,11 @@ ARCHS: Mapping[str, ViTArch] = MappingProxyType(
         'dinov2-s': _v2(384, 12, 6),
         'dinov2-b': _v2(768, 12, 12),
         'dinov2-l': _v2(1024, 24, 16),
-        'dinov2-g': _v2(**_GIANT),
+        'dinov2-g': _v2(1536, 40, 24, mlp='swiglu', mlp_ratio=8 / 3),
         'dinov2-s-reg': _v2_reg(384, 12, 6),
         'dinov2-b-reg': _v2_reg(768, 12, 12),
         'dinov2-l-reg': _v2_reg(1024, 24, 16),
-        'dinov2-g-reg': _v2_reg(**_GIANT),
+        'dinov2-g-reg': _v2_reg(1536, 40, 24, mlp='swiglu', mlp_ratio=8 / 3),
         # arXiv:2508.10104
         'dinov3-s': _v3(384, 12, 6),
         'dinov3-s+': _v3(384, 12, 6, mlp='swiglu'),

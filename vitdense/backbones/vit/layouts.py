@@ -26,6 +26,7 @@ from vitdense.checkpoint.matching.tables import (
 )
 
 IN_FILE = 'blocks.{stage}.'
+Parts = Mapping[str, str | tuple[str | None, ...]]
 _ROWS = {'attn.qkv.{wb}': QKV_ROWS['{wb}']}
 _MLP = {'mlp.{fc}.{wb}': 'mlp.{fc}.{wb}'}
 _NORM_AND_PROJ = {k: v for k, v in PLAIN_BLOCK.items() if k not in _MLP}
@@ -47,7 +48,7 @@ _HMLP = tuple(
 )
 
 
-def _blocks(*parts: Mapping[str, str | tuple[str, ...]]) -> tuple[Rule, ...]:
+def _blocks(*parts: Parts) -> tuple[Rule, ...]:
     return tuple(rule for p in parts for rule in under(IN_FILE, BLOCK, p))
 
 
@@ -157,9 +158,9 @@ TIMM_DINOV3 = Layout(
         *_AROUND,
         Rule('reg_token', EMBED + 'registers'),
         *_blocks(
+            {'attn.qkv.weight': ROTARY_ROWS['attn.qkv.weight']},
             {
                 '{norm}.{wb}': '{norm}.{wb}',
-                'attn.qkv.weight': ROTARY_ROWS['attn.qkv.weight'],
                 'attn.q_bias': 'attn.qkv.q.bias',
                 'attn.v_bias': 'attn.qkv.v.bias',
                 'attn.proj.{wb}': 'attn.proj.{wb}',
