@@ -317,10 +317,8 @@ def test_all_frozen_with_the_norm() -> None:
 
 @torch.no_grad()
 def test_parallel_block_with_one_branch_is_serial() -> None:
-    parallel, serial = (
-        ViT(PARALLEL).eval(),
-        ViT({**PARALLEL, 'blocks': 'serial'}),
-    )
+    parallel = ViT(PARALLEL).eval()
+    serial = ViT({**PARALLEL, 'blocks': 'serial'}).eval()
     state = parallel.state_dict()
     for name, tensor in state.items():
         if 'branches.1' in name and name.endswith('gamma'):

@@ -33,9 +33,9 @@ _NORM_AND_PROJ = {k: v for k, v in PLAIN_BLOCK.items() if k not in _MLP}
 _LS = {'ls1.gamma': 'ls1.gamma', 'ls2.gamma': 'ls2.gamma'}
 _GAMMA = {'gamma_1': 'ls1.gamma', 'gamma_2': 'ls2.gamma'}
 _AROUND = (
-    Rule('cls_token', EMBED + 'cls_token'),
+    Rule('cls_token', EMBED + 'cls_token', shape='1 1 C'),
     Rule('patch_embed.proj.{wb}', EMBED + 'proj.{wb}'),
-    Rule('norm.{wb}', 'norm.{wb}'),
+    Rule('norm.{wb}', 'norm.{wb}', shape='C'),
 )
 _TABLE = Rule('pos_embed', EMBED + 'positions.pos_embed')
 _HMLP = tuple(
@@ -199,7 +199,7 @@ CCT = Layout(
                 'linear2.{wb}': 'mlp.fc2.{wb}',
             },
         ),
-        Rule('classifier.norm.{wb}', 'norm.{wb}'),
+        Rule('classifier.norm.{wb}', 'norm.{wb}', shape='C'),
         Rule('classifier.attention_pool.weight', None, 'pool', shape='1 C'),
         Rule('classifier.attention_pool.bias', None, 'pool', shape='1'),
         *classifier('classifier.fc'),
