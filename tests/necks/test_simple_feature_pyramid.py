@@ -38,7 +38,7 @@ def plain_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 @torch.no_grad()
 def test_equals_what_the_paper_says() -> None:
-    neck = SimpleFeaturePyramid([16], out_channels=8)
+    neck: Any = SimpleFeaturePyramid([16], out_channels=8)
     for p in neck.parameters():
         p.normal_(0, 0.3)
     x = torch.randn(1, 16, 6, 10)

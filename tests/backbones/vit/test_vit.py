@@ -78,13 +78,17 @@ class PlainContract(BackboneContract):
 
     @pytest.mark.slow
     @pytest.mark.usefixtures('nothing_compiled')
-    def test_compile_without_graph_breaks(self) -> None:
-        super().test_compile_without_graph_breaks(((64, 96), (65, 97)))
+    def test_compile_without_graph_breaks(
+        self, sizes: tuple[tuple[int, int], ...] = ((64, 96), (65, 97))
+    ) -> None:
+        super().test_compile_without_graph_breaks(sizes)
 
     @pytest.mark.slow
     @pytest.mark.usefixtures('nothing_compiled')
-    def test_compiled_training_without_graph_breaks(self) -> None:
-        super().test_compiled_training_without_graph_breaks(dynamic=False)
+    def test_compiled_training_without_graph_breaks(
+        self, dynamic: bool = False
+    ) -> None:
+        super().test_compiled_training_without_graph_breaks(dynamic)
 
     @pytest.mark.slow
     def test_export(self) -> None:
@@ -194,7 +198,8 @@ def test_golden(official_file: Callable[[str], str], golden: str) -> None:
     load_backbone(model, official_file(name))
     first: list[Tensor] = []
     before_norm: list[Tensor] = []
-    stem, last = model.stages[0].patch_embed.proj, model.stages[-1]
+    stem: Any = model.stages[0].patch_embed.proj
+    last = model.stages[-1]
 
     def keep_first(module: nn.Module, args: Any, tokens: Tensor) -> None:
         first.append(to_map(tokens, tuple(map(stem.grid, args[1]))))
