@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vitdense import backbones  # noqa: F401 - makes the families known
+from vitdense.backbones.arch import resolve_arch
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
 
 HEAD_DIM = 8
@@ -29,6 +30,11 @@ class Design(NamedTuple):
         """The backbone as configs write it."""
         return {'type': f'vitdense.{self.cls.__name__}', 'arch': self.arch}
 
+    @property
+    def stages(self) -> int:
+        """How many it has."""
+        return len(resolve_arch('', self.arch, self.cls.family.archs)[1].dims)
+
     def build(self, **options: Any) -> PyramidBackbone:
         """The backbone on the CPU; the same weights each time."""
         torch.manual_seed(0)
@@ -41,11 +47,24 @@ class Design(NamedTuple):
 
 
 def shallow(arch: Any) -> Any:
-    """The arch with one block a stage."""
+    """The arch with one block a stage, or of a plain ViT with one."""
+    if hasattr(arch, 'depth'):
+        return replace(arch, depth=1)
     return replace(arch, depths=(1,) * len(arch.depths))
 
 
 def _small(arch: Any) -> Any:
+    if hasattr(arch, 'depth'):  # a plain ViT, every block a stage
+        return replace(
+            arch,
+            dim=2 * HEAD_DIM,
+            depth=2,
+            heads=2,
+            mlp_ratio=2,
+            layer_scale=0.5 if arch.layer_scale else 0.0,
+            position_px=64,
+            drop_path_rate=0.0,
+        )
     columns = {
         name: tuple(min(value, most) for value in getattr(arch, name))
         for name, most in MOST.items()

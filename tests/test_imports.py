@@ -30,6 +30,7 @@ MAY_IMPORT = {
         'checkpoint.matching.rules',
         'checkpoint.matching.tables',
     ],
+    'necks': ['layers', 'registry'],
     'reference': ['backbones.pyramid'],
     'checkpoint': ['layers.position', 'backbones.family', 'backbones.pyramid'],
     'datasets': ['registry'],
@@ -48,7 +49,7 @@ MAY_IMPORT = {
         'reference.plain_backbone',
     ],
 }
-CORE = ('layers', 'backbones', 'checkpoint', 'reference')
+CORE = ('layers', 'backbones', 'necks', 'checkpoint', 'reference')
 CORE_LIBRARIES = {'filelock', 'mmengine', 'numpy', 'safetensors', 'torch'}
 FAMILIES = sorted(
     path.name

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from vitdense.backbones.cvt import CvT
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
+    from vitdense.backbones.vit import ViT
+    from vitdense.necks import SimpleFeaturePyramid
 
 __version__ = '0.1.0'
-__all__ = ['PVT', 'CvT', 'T2TViT']
+__all__ = ['PVT', 'CvT', 'SimpleFeaturePyramid', 'T2TViT', 'ViT']
 
 
 def __getattr__(name: str) -> Any:
     # not imported at once, as they need torch and mmengine's models
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from vitdense import backbones
+    from vitdense import backbones, necks
 
-    return getattr(backbones, name)
+    return getattr(necks if name in necks.__all__ else backbones, name)
 
 
 compat.install()

@@ -44,7 +44,7 @@ def _child(root: Registry, *locations: str) -> ScopedRegistry:
     )
 
 
-MODELS = _child(roots.MODELS, 'vitdense.backbones')
+MODELS = _child(roots.MODELS, 'vitdense.backbones', 'vitdense.necks')
 DATASETS = _child(roots.DATASETS, 'vitdense.datasets.registered')
 HOOKS = _child(roots.HOOKS, 'vitdense.engine')
 METRICS = _child(roots.METRICS, 'vitdense.datasets.registered')

@@ -27,7 +27,7 @@ ARGUMENTS = (
 def images(draw: Callable) -> dict[str, Any]:
     """A backbone of any design, some of its levels, and an image."""
     label = draw(st.sampled_from(sorted(DESIGNS)))
-    stages = len(DESIGNS[label].arch['dims'])
+    stages = DESIGNS[label].stages
     side = st.integers(0, LARGEST)
     return {
         'label': label,

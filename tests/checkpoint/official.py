@@ -41,6 +41,8 @@ OFFICIAL = {
     't2t_vit_t_14': ('t2t', 't-14'),
     't2t_vit_t_19': ('t2t', 't-19'),
     't2t_vit_t_24': ('t2t', 't-24'),
+    'deit_small_patch16_18x2': ('vit', 'small-18x2'),
+    'deit_small_patch16_18x2_LS': ('vit', 'small-18x2-ls'),
 }
 
 

@@ -22,12 +22,15 @@ def test_every_arch_has_an_entry(backbone: type[PyramidBackbone]) -> None:
         assert bool(entry.url) != bool(entry.why)
 
 
-def test_urls_are_of_releases() -> None:
+def test_urls_are_of_authors() -> None:
     tables = [backbone.family.published for backbone in BACKBONES.values()]
     urls = [e.url for table in tables for e in table.values() if e.url]
-    assert len(urls) == len(set(urls)) == 20
+    assert len(urls) == len(set(urls)) == 35
     release = r'https://github\.com/[\w-]+/[\w-]+/releases/download/[\w./]+'
-    assert all(re.fullmatch(release, url) for url in urls)
+    meta = r'https://dl\.fbaipublicfiles\.com/(deit|mae|dinov2)/[\w./-]+'
+    cct = r'https://shi-labs\.com/projects/cct/checkpoints/[\w./]+'
+    authors = re.compile(f'{release}|{meta}|{cct}')
+    assert all(authors.fullmatch(url) for url in urls)
 
 
 def test_page_of_the_documentation_agrees() -> None:
@@ -59,6 +62,7 @@ def test_official_names_match_the_url() -> None:
         ('cvt', '13', 'on a drive'),
         ('t2t', 'pyramid-t', 'new pyramid of vitdense'),
         ('t2t', '14-wide', 'have not published'),
+        ('vit', 'dinov3-b', 'your own consent; request the files at https'),
         ('pvt', None, 'no checkpoint is published for arch None'),
         ('pvt', 'v3', "no checkpoint is published for arch 'v3'"),
     ],

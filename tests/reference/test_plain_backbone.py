@@ -46,6 +46,31 @@ TINY = {
         for design in ('performer', 'transformer')
     },
 }
+PLAIN = dict(dim=16, depth=2, heads=2, mlp_ratio=2, position_px=64)
+FREE = dict(PLAIN, class_slot=False, layer_scale=0.5, registers=2)
+TINY |= {
+    'vit-dinov2': (
+        'ViT',
+        dict(PLAIN, registers=2, patch=14, resize='bicubic-offset'),
+    ),
+    'vit-dinov3': ('ViT', dict(FREE, positions='rotary', mlp='swiglu')),
+    'vit-parallel': ('ViT', dict(FREE, stem='hmlp', blocks='parallel')),
+    'vit-windowed': (
+        'ViT',
+        dict(FREE, positions='sinusoid', patch=8, window=4, depth=3),
+    ),
+    'vit-cct': (
+        'ViT',
+        dict(
+            PLAIN,
+            stem='conv',
+            blocks='cct',
+            class_token=False,
+            class_slot=False,
+            resize='bilinear',
+        ),
+    ),
+}
 GOLDEN = [
     ('PVT', 'tiny', 'pvt_tiny', (96, 128)),
     ('PVT', 'v2-b0', 'pvt_v2_b0', (97, 131)),

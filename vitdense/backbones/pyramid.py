@@ -30,7 +30,8 @@ class PyramidBackbone(BaseModule):
         arch: A name from the family's table, or a mapping with the fields
             of its entries.
         in_channels: Channels of the images.
-        out_indices: Stages whose levels are output, ascending; None is all.
+        out_indices: Stages whose levels are output, ascending; None is all,
+            or those that the family says.
             Stages after the last of them are not built.
         drop_path_rate: Stochastic depth of the last block, in [0, 1); None
             takes the arch's.
@@ -105,6 +106,16 @@ class PyramidBackbone(BaseModule):
         """Yields the stages of an arch, lazily: some are not asked for."""
         raise NotImplementedError
 
+    def default_levels(self) -> tuple[int, ...]:
+        """Stages that are output where ``out_indices`` says nothing."""
+        return tuple(range(len(self.arch.dims)))
+
+    def level(
+        self, stage: Stage, tokens: Tensor, hw: tuple[int, int]
+    ) -> Tensor:
+        """(B, P + N, C) that a stage hands on -> its level (B, C, H, W)."""
+        return stage.level(tokens, hw)
+
     @property
     def _title(self) -> str:
         return type(self).__name__
@@ -137,7 +148,7 @@ class PyramidBackbone(BaseModule):
         self, out_indices: Sequence[int] | None, num_stages: int
     ) -> tuple[int, ...]:
         if out_indices is None:
-            return tuple(range(num_stages))
+            return self.default_levels()
         if isinstance(out_indices, str) or not isinstance(
             out_indices, Sequence
         ):
@@ -200,7 +211,7 @@ class PyramidBackbone(BaseModule):
         for index, stage in enumerate(self.stages):
             tokens, hw = stage(tokens, hw)
             if index in self.out_indices:
-                levels.append(stage.level(tokens, hw))
+                levels.append(self.level(stage, tokens, hw))
         return tuple(levels)
 
     def init_weights(self) -> None:

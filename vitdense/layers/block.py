@@ -45,8 +45,16 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) on an H x W grid -> (B, N, C)."""
-        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x), hw)))
+        x = x + self.attend(x, hw)
         rest = self.norm2, self.mlp, self.ls2, self.drop_path
         if bands.pay_for_mlp(x, *rest):
             return bands.add_mlp(x, hw, *rest)
-        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x), hw)))
+        return x + self.transform(x, hw)
+
+    def attend(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) on an H x W grid -> (B, N, C), the first branch."""
+        return self.drop_path(self.ls1(self.attn(self.norm1(x), hw)))
+
+    def transform(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, N, C) on an H x W grid -> (B, N, C), the second branch."""
+        return self.drop_path(self.ls2(self.mlp(self.norm2(x), hw)))

@@ -12,6 +12,7 @@ from vitdense.backbones.family import OFFICIAL
 from vitdense.checkpoint.load import shapes_of
 from vitdense.checkpoint.matching.rules import Shape
 from vitdense.checkpoint.sharded import is_checkpoint
+from vitdense.preflight.strides import check_strides
 
 MAX_NAMES = 3
 
@@ -25,7 +26,8 @@ def check_parts(model: nn.Module, settings: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: If a part's input channels are not what the backbone
-            declares. Whatever a part refuses itself is raised as it is.
+            declares, or a head's strides not what the neck does. Whatever a
+            part refuses itself is raised as it is.
     """
     inner = getattr(model, 'module', model)
     settings = settings['module'] if inner is not model else settings
@@ -40,6 +42,7 @@ def check_parts(model: nn.Module, settings: Mapping[str, Any]) -> None:
                     f'fit model.backbone ({type(backbone).__name__}, '
                     f'arch={arch!r}), which outputs {list(wanted)}'
                 )
+    check_strides(inner)
 
 
 def _consumers(

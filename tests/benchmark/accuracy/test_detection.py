@@ -80,11 +80,11 @@ def test_equal_to_pycocotools(
     ones = np.ones(len(figures.images), np.int64)
     classes = len(figures.classes)
     for index, most in enumerate(scorer.params.maxDets):
-        precision, recall = curves(figures.matches, ones, most)
+        precision, recall = curves(figures.matches, ones, np.array([most]))
         precision = precision.reshape(classes, len(AREAS), 10, 101)
         expected = scorer.eval['precision'][..., index]
         assert (precision.transpose(2, 3, 0, 1) == expected).all()
-        recall = recall.reshape(classes, len(AREAS), 10)
+        recall = recall[:, 0].reshape(classes, len(AREAS), 10)
         expected = scorer.eval['recall'][..., index]
         assert (recall.transpose(2, 0, 1) == expected).all()
 

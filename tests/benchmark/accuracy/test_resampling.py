@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vitdense.benchmark.accuracy.average_precision import (
+    MOST,
     FloatArray,
     IntArray,
     Matches,
@@ -86,7 +87,7 @@ def detections(images: int, rng: np.random.Generator, skill: float) -> Matches:
 
 def average_precision(matches: Matches, weights: IntArray) -> FloatArray:
     """AP ``(W, 1)``."""
-    return means(matches, weights, 100)[0].mean((1, 2))[:, None]
+    return means(matches, weights, MOST)[0].mean((1, 2))[:, None]
 
 
 def mean_iou(pixels: FloatArray, weights: IntArray) -> FloatArray:

@@ -18,7 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 
 THRESHOLDS = 10  # of the intersection over union: 0.5, 0.55, ..., 0.95
 RECALLS = np.linspace(0.0, 1.00, 101)
-LARGEST_DETECTIONS = 100
+# COCO's numbers of detections that count in an image
+MOST = np.array([1, 10, 100])
 # added to a denominator by pycocotools
 EPSILON = np.spacing(1)
 
@@ -54,11 +55,12 @@ def _fill(
     matches: Matches,
     group: int,
     weights: IntArray,
-    most: int,
+    most: IntArray,
     precision: FloatArray,
     recall: FloatArray,
 ) -> None:
-    """Precisions ``(T, 101)`` and recalls ``(T,)`` of a group; -1 for none."""
+    """Precisions ``(T, 101)`` and recalls ``(M, T)`` of a group; -1 for
+    none."""
     precision[:] = -1.0
     recall[:] = -1.0
     objects = 0
@@ -69,13 +71,14 @@ def _fill(
     if not objects:
         return
     first, end = matches.starts[group], matches.starts[group + 1]
-    found = np.zeros(THRESHOLDS, np.int64)
+    found = np.zeros((len(most), THRESHOLDS), np.int64)
     points = np.zeros(THRESHOLDS, np.int64)
     hits = np.empty((THRESHOLDS, end - first), np.int64)
     sizes = np.empty((THRESHOLDS, end - first), np.int64)
     _count(matches, first, end, weights, most, found, points, hits, sizes)
     for t in range(THRESHOLDS):
-        recall[t] = found[t] / objects
+        for m in range(len(most)):
+            recall[m, t] = found[m, t] / objects
         point, highest = points[t] - 1, 0.0
         for r in range(len(RECALLS) - 1, -1, -1):
             while point >= 0 and hits[t, point] / objects >= RECALLS[r]:
@@ -91,7 +94,7 @@ def _count(
     first: int,
     end: int,
     weights: IntArray,
-    most: int,
+    most: IntArray,
     found: IntArray,
     points: IntArray,
     hits: IntArray,
@@ -99,16 +102,18 @@ def _count(
 ) -> None:
     """Go down the detections of a group, best score first.
 
-    What is found at each threshold is counted in ``found``. Where it is found
-    anew, ``hits`` gets how much is found by then, and ``sizes`` by how many
-    detections: no other place can have the highest precision at its recall
-    or above. ``points`` counts these places.
+    What is found at each threshold is counted in ``found``, for each of the
+    ``most`` detections that count in an image. Where it is found anew by the
+    largest of them, ``hits`` gets how much is found by then, and ``sizes``
+    by how many detections: no other place can have the highest precision at
+    its recall or above. ``points`` counts these places.
     """
     left_out = np.zeros(THRESHOLDS, np.int64)
     seen = 0
     for i in range(first, end):
         weight = weights[matches.image[i]]
-        if not weight or matches.rank[i] >= most:
+        rank = matches.rank[i]
+        if not weight or rank >= most[-1]:
             continue
         seen += weight
         matched, ignored = matches.matched[i], matches.ignored[i]
@@ -118,26 +123,29 @@ def _count(
             if ignored >> t & 1:
                 left_out[t] += weight
             elif matched >> t & 1:
-                found[t] += weight
-                hits[t, points[t]] = found[t]
+                for m in range(len(most)):
+                    if rank < most[m]:
+                        found[m, t] += weight
+                hits[t, points[t]] = found[-1, t]
                 sizes[t, points[t]] = seen - left_out[t]
                 points[t] += 1
 
 
 @compiled()
 def curves(
-    matches: Matches, weights: IntArray, most: int
+    matches: Matches, weights: IntArray, most: IntArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Precision ``(G, T, 101)`` and recall ``(G, T)`` of all groups.
+    """Precision ``(G, T, 101)`` and recall ``(G, M, T)`` of all groups.
 
     Args:
         matches: What was found.
         weights: ``(I,)``, how often each image counts.
-        most: How many detections of a class count in an image.
+        most: ``(M,)``, how many detections of a class count in an image, in
+            rising order; precision is that of the last.
     """
     groups = len(matches.starts) - 1
     precision = np.empty((groups, THRESHOLDS, len(RECALLS)))
-    recall = np.empty((groups, THRESHOLDS))
+    recall = np.empty((groups, len(most), THRESHOLDS))
     for group in range(groups):
         _fill(matches, group, weights, most, precision[group], recall[group])
     return precision, recall
@@ -145,9 +153,9 @@ def curves(
 
 @compiled()
 def means(
-    matches: Matches, weights: IntArray, most: int
+    matches: Matches, weights: IntArray, most: IntArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Average precision and recall ``(W, G, T)`` for many weights.
+    """Average precision ``(W, G, T)`` and recall ``(W, G, M, T)``.
 
     Args:
         matches: What was found.
@@ -156,9 +164,9 @@ def means(
     """
     groups = len(matches.starts) - 1
     precision = np.empty((len(weights), groups, THRESHOLDS))
-    recall = np.empty((len(weights), groups, THRESHOLDS))
+    recall = np.empty((len(weights), groups, len(most), THRESHOLDS))
+    points = np.empty((THRESHOLDS, len(RECALLS)))
     for w in range(len(weights)):
-        points = np.empty((THRESHOLDS, len(RECALLS)))
         for group in range(groups):
             _fill(matches, group, weights[w], most, points, recall[w, group])
             for t in range(THRESHOLDS):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vitdense.benchmark.accuracy.average_precision import (
-    LARGEST_DETECTIONS,
+    MOST,
     FloatArray,
     IntArray,
     Matches,
@@ -30,34 +30,32 @@ class Summary(NamedTuple):
 
     Attributes:
         name: Its usual name.
-        recall: Whether it is of recall, or of precision.
-        threshold: The number of the one that it is at, None for all.
         area: The number of the range of areas that it is of.
-        most: How many detections count in an image.
+        threshold: The number of the one that it is at, None for all.
+        most: For recall, the number in `MOST` of how many detections count;
+            None for precision, of 100.
     """
 
     name: str
-    recall: bool
-    threshold: int | None
-    area: int
-    most: int
+    area: int = 0
+    threshold: int | None = None
+    most: int | None = None
 
 
 SUMMARIES = (
-    Summary('AP', False, None, 0, 100),
-    Summary('AP50', False, 0, 0, 100),
-    Summary('AP75', False, 5, 0, 100),
-    Summary('APs', False, None, 1, 100),
-    Summary('APm', False, None, 2, 100),
-    Summary('APl', False, None, 3, 100),
-    Summary('AR1', True, None, 0, 1),
-    Summary('AR10', True, None, 0, 10),
-    Summary('AR100', True, None, 0, 100),
-    Summary('ARs', True, None, 1, 100),
-    Summary('ARm', True, None, 2, 100),
-    Summary('ARl', True, None, 3, 100),
+    Summary('AP'),
+    Summary('AP50', threshold=0),
+    Summary('AP75', threshold=5),
+    Summary('APs', area=1),
+    Summary('APm', area=2),
+    Summary('APl', area=3),
+    Summary('AR1', most=0),
+    Summary('AR10', most=1),
+    Summary('AR100', most=2),
+    Summary('ARs', area=1, most=2),
+    Summary('ARm', area=2, most=2),
+    Summary('ARl', area=3, most=2),
 )
-MOST = sorted({each.most for each in SUMMARIES})
 
 
 @dataclass(frozen=True)
@@ -88,29 +86,29 @@ class DetectionFigures:
     def values(self) -> FloatArray:
         """The figures ``(F,)``, as pycocotools has them; NaN for none."""
         weights = np.ones(len(self.images), np.int64)
-        found = {most: curves(self.matches, weights, most) for most in MOST}
+        precision, recall = curves(self.matches, weights, MOST)
         figures = []
         for each in SUMMARIES:
-            of_area = found[each.most][each.recall][each.area :: len(AREAS)]
+            found = precision if each.most is None else recall[:, each.most]
+            found = found[each.area :: len(AREAS)]
             if each.threshold is not None:
-                of_area = of_area[:, each.threshold]
+                found = found[:, each.threshold]
             # the order of pycocotools: what is added up first shows in the
             # last bit
-            figures.append(_mean(np.moveaxis(of_area, 0, -1)))
-        precision, _ = found[LARGEST_DETECTIONS]
+            figures.append(_mean(np.moveaxis(found, 0, -1)))
         every = [_mean(each) for each in precision[:: len(AREAS)]]
         return np.array(figures + every)
 
     def resampled(self, weights: IntArray) -> FloatArray:
         """The figures ``(W, F)`` for weights ``(W, I)`` of the images."""
-        found = {most: means(self.matches, weights, most) for most in MOST}
+        precision, recall = means(self.matches, weights, MOST)
         figures = []
         for each in SUMMARIES:
-            of_area = found[each.most][each.recall][:, each.area :: len(AREAS)]
+            found = precision if each.most is None else recall[:, :, each.most]
+            found = found[:, each.area :: len(AREAS)]
             if each.threshold is not None:
-                of_area = of_area[:, :, each.threshold, None]
-            figures.append(_means(of_area.mean(2)))
-        precision, _ = found[LARGEST_DETECTIONS]
+                found = found[:, :, each.threshold, None]
+            figures.append(_means(found.mean(2)))
         every = precision[:, :: len(AREAS)].mean(2)
         every[every < 0] = np.nan
         return np.column_stack([*figures, every])

@@ -97,7 +97,7 @@ def shapes_made(
     """
     held: dict[str, dict[TargetChunk, SourceChunk]] = defaultdict(dict)
     for name, match in names.known.items():
-        for index, chunk in enumerate(match.targets):
+        for index, chunk in match.targets.items():
             held[chunk.name][chunk] = SourceChunk(name, match.rule, index)
     return {
         target: _joined_shape(_in_order(chunks), source)
@@ -131,10 +131,12 @@ def _assign(
             plan.problems.append(f'unexpected: {name}')
         elif match.rule.targets is None:
             plan.dropped[name] = match.rule.reason
-        elif all(_stage(chunk.name) in later for chunk in match.targets):
+        elif all(
+            _stage(chunk.name) in later for chunk in match.targets.values()
+        ):
             plan.dropped[name] = 'stage that is not built'
         else:
-            for index, chunk in enumerate(match.targets):
+            for index, chunk in match.targets.items():
                 own = SourceChunk(name, match.rule, index)
                 first = held[chunk.name].setdefault(chunk, own)
                 if chunk.name not in model or not _may_hold(
@@ -152,7 +154,9 @@ def _assign(
 
 
 def _stage(target: str) -> int:
-    return int(target.split('.')[1])
+    """Its stage; -1 for what is of no stage, and so in every model."""
+    first, _, rest = target.partition('.')
+    return int(rest.partition('.')[0]) if first == 'stages' else -1
 
 
 def _may_hold(layout: Layout, chunk: TargetChunk) -> bool:
@@ -164,7 +168,7 @@ def _later_stages(names: MatchedNames, model: Collection[str]) -> range:
     held = {
         _stage(chunk.name)
         for match in names.known.values()
-        for chunk in match.targets
+        for chunk in match.targets.values()
         if _may_hold(names.layout, chunk)
     }
     end = next(i for i in count() if i not in held)

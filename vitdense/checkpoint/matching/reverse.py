@@ -64,14 +64,18 @@ def to_official(
     official = {}
     for name, parts in rows.items():
         tensor = parts[0]
-        if len(parts) > 1:
-            tensor = torch.cat([parts[index] for index in sorted(parts)])
+        if rules[name].count > 1:
+            # a chunk that is dropped, as a masked bias, is zero
+            zeros = torch.zeros_like(tensor)
+            numbers = range(rules[name].count)
+            tensor = torch.cat([parts.get(n, zeros) for n in numbers])
         tokens = rules[name].class_tokens
         if tokens:
             none = tensor.new_zeros(1, tokens, tensor.shape[2])
             tensor = torch.cat([kept.get(name, none), tensor], dim=1)
         official[name] = tensor
-    return official | {n: t for n, t in kept.items() if n in layout.dropped}
+    unused = {n: t for n, t in kept.items() if layout.drops(n)}
+    return official | unused
 
 
 def _official_layout(

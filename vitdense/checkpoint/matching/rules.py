@@ -17,7 +17,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from .templates import fields_of, names_of, regex_of
+from .templates import fields_of, is_numbered, names_of, regex_of
 
 Shape = tuple[int, ...]
 _CHUNK = re.compile(r'(.+)\[(\d+)/(\d+)\]')
@@ -50,7 +50,8 @@ class Rule:
     Attributes:
         name: Template of the tensor's name in the file.
         targets: Template of its name in vitdense, or several that take its
-            chunks of rows in order; None drops the tensor on purpose.
+            chunks of rows in order; None drops the tensor, or a chunk, on
+            purpose.
         reason: What a dropped tensor is.
         class_tokens: Leading tokens of a position embedding that belong to
             the class token, which the pyramid has no place for.
@@ -61,7 +62,7 @@ class Rule:
     """
 
     name: str
-    targets: str | tuple[str, ...] | None
+    targets: str | tuple[str | None, ...] | None
     reason: str = ''
     class_tokens: int = 0
     unit_dims: int = 0
@@ -70,11 +71,27 @@ class Rule:
     @cached_property
     def chunks(self) -> tuple[TargetChunk, ...]:
         """Where each chunk of rows goes, in order."""
-        if self.targets is None:
-            return ()
+        return tuple(chunk for _, chunk in self.numbered)
+
+    @cached_property
+    def numbered(self) -> tuple[tuple[int, TargetChunk], ...]:
+        """The number of each chunk that is not dropped, and where it goes."""
+        return tuple(
+            (number, TargetChunk.parse(target))
+            for number, target in enumerate(self._each)
+            if target is not None
+        )
+
+    @property
+    def count(self) -> int:
+        """How many chunks of rows the file's tensor is cut into."""
+        return len(self._each)
+
+    @property
+    def _each(self) -> tuple[str | None, ...]:
         if isinstance(self.targets, str):
-            return (TargetChunk.parse(self.targets),)
-        return tuple(TargetChunk.parse(target) for target in self.targets)
+            return (self.targets,)
+        return self.targets or ()
 
 
 @dataclass(frozen=True)
@@ -98,11 +115,10 @@ class SourceChunk:
             if len(shape) < 2 or shape[1] <= self.rule.class_tokens:
                 return None
             shape[1] -= self.rule.class_tokens
-        count = len(self.rule.chunks)
-        if count > 1:
-            if not shape or shape[0] % count:
+        if self.rule.count > 1:
+            if not shape or shape[0] % self.rule.count:
                 return None
-            shape[0] //= count
+            shape[0] //= self.rule.count
         return tuple(shape)
 
     def cut(self, whole: Tensor) -> Tensor:
@@ -110,8 +126,8 @@ class SourceChunk:
         shape = self.shape(tuple(whole.shape))
         if self.rule.class_tokens:
             whole = whole[:, self.rule.class_tokens :]
-        if len(self.rule.chunks) > 1:
-            whole = whole.chunk(len(self.rule.chunks))[self.index]
+        if self.rule.count > 1:
+            whole = whole.chunk(self.rule.count)[self.index]
         return whole.reshape(shape or ())
 
 
@@ -121,11 +137,12 @@ class NameMatch:
 
     Attributes:
         rule: The rule that names it.
-        targets: Where each chunk of its rows goes, in order.
+        targets: Where each chunk of its rows goes, by its number; those
+            that are dropped are not here.
     """
 
     rule: Rule
-    targets: tuple[TargetChunk, ...]
+    targets: Mapping[int, TargetChunk]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,10 +191,10 @@ class Layout:
         filled = self._renumber(dict(zip(fields, values, strict=False)), -1)
         return NameMatch(
             rule,
-            tuple(
-                TargetChunk(c.name.format(**filled), c.index, c.count)
-                for c in rule.chunks
-            ),
+            {
+                number: TargetChunk(c.name.format(**filled), c.index, c.count)
+                for number, c in rule.numbered
+            },
         )
 
     def sources(self, target: str) -> dict[TargetChunk, SourceChunk]:
@@ -199,13 +216,18 @@ class Layout:
                 found.setdefault(owner.targets[index], source)
         return found
 
+    def drops(self, name: str) -> bool:
+        """Whether it names what a file holds beyond a backbone."""
+        found = self.match(name)
+        return found is not None and found.rule.targets is None
+
     @cached_property
     def dropped(self) -> Mapping[str, str]:
         """What a file may hold beyond a backbone: by name, what it is."""
         return {
             name: rule.reason
             for rule in self.rules
-            if rule.targets is None
+            if rule.targets is None and not is_numbered(rule.name)
             for name in names_of(rule.name)
         }
 
@@ -233,7 +255,7 @@ class Layout:
         return tuple(
             (re.compile(regex_of(c.name)), fields_of(c.name), rule, index)
             for rule in self.rules
-            for index, c in enumerate(rule.chunks)
+            for index, c in rule.numbered
         )
 
     @property

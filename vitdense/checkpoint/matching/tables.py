@@ -37,7 +37,7 @@ UNUSED = 'unused.'
 
 
 def under(
-    name: str, target: str, parts: Mapping[str, str | tuple[str, ...]]
+    name: str, target: str, parts: Mapping[str, str | tuple[str | None, ...]]
 ) -> tuple[Rule, ...]:
     """Rules for parts that share the beginning of their names.
 
@@ -51,7 +51,7 @@ def under(
             name + end,
             target + to
             if isinstance(to, str)
-            else tuple(target + each for each in to),
+            else tuple(each and target + each for each in to),
         )
         for end, to in parts.items()
     )
@@ -86,7 +86,7 @@ def own(title: str, official: Layout, *more: str) -> Layout:
         chunk.name: Rule(
             chunk.name,
             chunk.name,
-            shape=rule.shape if len(rule.chunks) == 1 else '',
+            shape=rule.shape if rule.count == 1 else '',
         )
         for rule in official.rules
         for chunk in rule.chunks
@@ -95,7 +95,7 @@ def own(title: str, official: Layout, *more: str) -> Layout:
         Rule(
             UNUSED + rule.name,
             None,
-            CLASSIFIER,
+            rule.reason or CLASSIFIER,
             shape=rule.shape if rule.targets is None else '1 1 C',
         )
         for rule in official.rules

@@ -44,6 +44,11 @@ def _at_least(first: int) -> str:
     return ''.join(rf'(?!{number}(?!\d))' for number in range(first))
 
 
+def is_numbered(template: str) -> bool:
+    """Whether its names have numbers, of which there is no end."""
+    return not {'stage', 'block'}.isdisjoint(fields_of(template))
+
+
 def names_of(template: str) -> tuple[str, ...]:
     """All names of a template without numbers."""
     match = _FIELD.search(template)

@@ -1,0 +1,64 @@
+"""Attention inside windows of the grid, as in ViTDet (arXiv:2203.16527).
+
+B images, P prefix tokens, C channels, H x W grid, h x w window.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vitdense.layers.attention import Attention
+
+
+class WindowedAttention(Attention):
+    """Multi-head attention of the tokens of one window at a time.
+
+    As in the official code, a grid that windows do not divide gets rows and
+    columns of zeros, which are attended to. A window is never larger than
+    the grid, so one that covers it is full attention. Prefix tokens, which
+    ViTDet does not have, join in every window, and get the mean of what they
+    get there.
+
+    Args:
+        window: Side of a window, in cells.
+        num_prefix: P.
+        The others are those of Attention.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        qkv: nn.Module,
+        *,
+        window: int,
+        num_prefix: int,
+    ) -> None:
+        super().__init__(dim, num_heads, qkv)
+        self.window = window
+        self.num_prefix = num_prefix
+
+    def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, P + H * W, C) -> the same."""
+        rows, cols = (min(self.window, size) for size in hw)
+        down, right = -(-hw[0] // rows), -(-hw[1] // cols)
+        padding = down * rows - hw[0], right * cols - hw[1]
+        prefix, grid = tokens.split_with_sizes(
+            [self.num_prefix, tokens.shape[1] - self.num_prefix], 1
+        )
+        # (B, H, W, C) -> (B, down, h, right, w, C) -> (B * windows, h * w, C)
+        grid = F.pad(
+            grid.unflatten(1, hw), (0, 0, 0, padding[1], 0, padding[0])
+        )
+        grid = grid.unflatten(2, (right, cols)).unflatten(1, (down, rows))
+        windows = grid.transpose(2, 3).flatten(0, 2).flatten(1, 2)
+        repeated = prefix.repeat_interleave(down * right, 0)
+        windows = super().forward(
+            torch.cat((repeated, windows), 1), (rows, cols)
+        )
+        prefix = windows[:, : self.num_prefix]
+        prefix = prefix.unflatten(0, (-1, down * right)).mean(1)
+        grid = windows[:, self.num_prefix :].unflatten(1, (rows, cols))
+        grid = grid.unflatten(0, (-1, down, right)).transpose(2, 3)
+        grid = grid.flatten(3, 4).flatten(1, 2)[:, : hw[0], : hw[1]]
+        return torch.cat((prefix, grid.flatten(1, 2)), 1)

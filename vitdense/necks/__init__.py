@@ -1,0 +1,5 @@
+"""Necks that mmdet and mmseg do not have."""
+
+from vitdense.necks.simple_feature_pyramid import SimpleFeaturePyramid
+
+__all__ = ['SimpleFeaturePyramid']
