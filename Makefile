@@ -43,7 +43,7 @@ soak: $(VENV)/ready
 # whose PyTorch fits your driver: make test-gpu BIN=/path/to/env/bin. It needs
 # what `pip install -e .[openmmlab,tests]` installs.
 test-gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/ready)
-	$(BIN)/python -m pytest -q -m gpu tests/device
+	$(BIN)/python -m pytest -q -m gpu tests/device tests/tools/test_stays_finite.py
 
 test-upstream: $(UPSTREAM_VENV)/ready
 	$(call PYTEST,$(UPSTREAM_BIN))

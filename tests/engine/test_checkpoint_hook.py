@@ -64,8 +64,21 @@ def names(work_dir: Path) -> list[str]:
     return sorted(path.name for path in work_dir.glob('*.pth'))
 
 
-def test_last_is_named_beside_itself_and_older_ones_go(tmp_path: Path) -> None:
-    training(tmp_path, max_keep_ckpts=2).train()
+def test_last_is_named_beside_itself_and_older_ones_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = training(tmp_path, max_keep_ckpts=2)
+    seen = []
+    save = run.save_checkpoint
+
+    def look(*args: Any, **settings: Any) -> None:
+        seen.append(names(tmp_path))
+        save(*args, **settings)
+
+    monkeypatch.setattr(run, 'save_checkpoint', look)
+    run.train()
+    # the third is written while both are there
+    assert seen[-1] == ['epoch_1.pth', 'epoch_2.pth']
     assert names(tmp_path) == ['epoch_2.pth', 'epoch_3.pth']
     assert (tmp_path / 'last_checkpoint').read_text() == 'epoch_3.pth'
     assert not list(tmp_path.glob('.*.part'))
@@ -141,13 +154,11 @@ import resource, sys
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
 from pathlib import Path
 from test_checkpoint_hook import training
-run = training(Path({str(tmp_path)!r}))
-size = Path({str(tmp_path)!r}, 'first').stat().st_size
-resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+training(Path({str(tmp_path)!r}), epochs=1).train()
+run = training(Path({str(tmp_path)!r}), resume=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
 run.train()
 """
-    first = tmp_path / 'first'
-    first.write_bytes(b'\0' * 12_000)
     done = subprocess.run(
         [sys.executable, '-c', script],
         capture_output=True,
@@ -156,8 +167,9 @@ run.train()
     )
     assert 'TrainingStoppedError: cannot write the checkpoint' in done.stderr
     assert 'File too large' in done.stderr
-    for path in tmp_path.glob('*.pth'):
-        read_file(path)
+    assert names(tmp_path) == ['epoch_1.pth']
+    read_file(tmp_path / 'epoch_1.pth')
+    assert (tmp_path / 'last_checkpoint').read_text() == 'epoch_1.pth'
     assert not list(tmp_path.glob('.*.part'))
 
 

@@ -10,7 +10,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from toy_training import numbers, rows, runner
 
 from vitdense.engine import StopOnNonFiniteHook
-from vitdense.engine.finite import NonFiniteError, norms
+from vitdense.engine.finite import SKIPPED, NonFiniteError, norms
 from vitdense.engine.kept_step import read_step
 from vitdense.engine.replay import replay
 
@@ -118,6 +118,18 @@ def test_no_more_steps_than_allowed_are_left_out(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match=r'iteration 3.*1 steps left out'):
         run.train()
     assert len(kept(tmp_path)) == 2
+
+
+def test_those_before_a_resume_count(tmp_path: Path) -> None:
+    """The checkpoint's message hub holds them."""
+    run = runner(tmp_path, rows(8, at_1=NAN), SKIP)
+    run._resume = True
+    run.message_hub.update_info(SKIPPED, [7])
+    with pytest.raises(NonFiniteError, match=r'iteration 1.*1 steps left out'):
+        run.train()
+    other = runner(tmp_path / 'other', rows(8, at_1=NAN), SKIP)
+    other.train()
+    assert other.message_hub.get_info(SKIPPED) == [1]
 
 
 def test_accumulated_gradients_are_one_step(tmp_path: Path) -> None:

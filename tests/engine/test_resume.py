@@ -33,7 +33,7 @@ ITERATIONS: dict[str, Any] = {
 }
 # `make soak` kills more often
 KILLS = int(os.environ.get('SOAK_KILLS', '3'))
-TWICE = max(2, KILLS // 4)  # kills of two processes
+TWICE = max(3, KILLS // 4)  # kills of two processes
 SEED = int(os.environ.get('SOAK_SEED', '20261125'))
 
 
@@ -69,12 +69,21 @@ def test_killed_at_random(
     settings['train_dataloader__num_workers'] = workers
     whole = Training(config, root, tmp_path / 'whole', **settings)
     killed = Training(config, root, tmp_path / 'killed', **settings)
-    whole.finish()
+    whole.work_dir.mkdir()
+    left = whole.work_dir / f'.{"0" * 16}.part'
+    left.touch()
+    output = whole.finish()
+    assert f'no checkpoint in {str(whole.work_dir)!r}; training' in output
+    assert 'removed 1 unfinished files' in output
+    assert not left.exists()
     expected = learned(whole.last())
     assert ('ema_state_dict' in expected) == (task == 'detector')
-    draw = random.Random(SEED + workers)
-    kills = kill_at_random(killed, KILLS, draw, 25.0)
-    print(f'{kills} kills of {task}, {workers} workers, seed {SEED}')
+    later = kill_at_random(killed, KILLS, random.Random(SEED + workers))
+    print(
+        f'{KILLS} kills of {task}, {workers} workers, seed {SEED}; {later} of '
+        'them after a step'
+    )
+    assert later
     assert differing(expected, learned(killed.last())) == []
 
 
@@ -94,10 +103,15 @@ def test_two_processes_killed_at_random(
     whole.finish()
     for number in range(TWICE):
         process = killed.start()
-        time.sleep(draw.uniform(8.0, 20.0))
-        victims = [process.pid, *children_of(process.pid)]
-        os.kill(victims[number % len(victims)], signal.SIGKILL)
+        for _ in range(draw.choice(range(1, 4))):
+            list(killed.lines_until(process, '(train)'))
+        time.sleep(draw.uniform(0.0, 0.5))
+        assert process.poll() is None
+        launcher, both = process.pid, children_of(process.pid)
+        os.kill([launcher, *both][number % 3], signal.SIGKILL)
         process.communicate(timeout=180)
+        assert process.returncode != 0
+    print(f'{TWICE} kills of two processes, {config.stem}, seed {SEED}')
     killed.finish()
     assert differing(learned(whole.last()), learned(killed.last())) == []
 

@@ -1,13 +1,30 @@
 """One run at a time in a work folder."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from vitdense.engine.errors import FolderInUseError
+from vitdense.engine.errors import (
+    FolderInUseError,
+    TrainingStoppedError,
+    full_disk_stops,
+)
 from vitdense.engine.work_folder import LOCK, check_free, occupied
+
+
+def test_a_full_disk_is_one_line() -> None:
+    """Whatever was being written."""
+    with (
+        pytest.raises(TrainingStoppedError, match='cannot write /a/log: No'),
+        full_disk_stops(),
+    ):
+        raise OSError(errno.ENOSPC, 'No space left on device', '/a/log')
+    with pytest.raises(FileNotFoundError), full_disk_stops():
+        raise FileNotFoundError(errno.ENOENT, 'No such file', '/a/log')
+
 
 HOLD = """
 import sys

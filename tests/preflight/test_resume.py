@@ -67,6 +67,18 @@ def test_latest_first_and_best_left_out(tmp_path: Path) -> None:
     assert cfg.resume is True
 
 
+def test_what_no_training_has_saved_is_left(tmp_path: Path) -> None:
+    for name in ('non_finite_iter_2_rank_0', 'weights', 'best_score_epoch_1'):
+        (tmp_path / f'{name}.pth').touch()
+    assert checkpoints_to_begin_from(config(tmp_path), 'auto') == []
+    hook = {'checkpoint': {'filename_tmpl': 'mine-{}.pth'}}
+    (tmp_path / 'mine-7.pth').touch()
+    found = checkpoints_to_begin_from(
+        config(tmp_path, default_hooks=hook), 'auto'
+    )
+    assert [Path(path).name for path in found] == ['mine-7.pth']
+
+
 def test_first_whole(tmp_path: Path) -> None:
     model = nn.Linear(2, 3)
     content: dict[str, Any] = {

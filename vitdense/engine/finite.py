@@ -28,6 +28,8 @@ from vitdense.engine.step_record import StepRecord
 from vitdense.registry import HOOKS
 
 CHOICES = ('stop', 'skip')
+# in the message hub, which checkpoints hold
+SKIPPED = 'non_finite_steps'
 
 
 class NonFiniteError(TrainingStoppedError):
@@ -74,6 +76,8 @@ class StopOnNonFiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Begin to watch the model and its optimizers."""
         self._runner = runner
+        if runner._resume and SKIPPED in runner.message_hub.runtime_info:
+            self._skipped = list(runner.message_hub.get_info(SKIPPED))
         self._record = StepRecord(bare_model(runner))
         self._handles = [
             each.register_step_pre_hook(self._before_step)
@@ -172,6 +176,7 @@ class StopOnNonFiniteHook(Hook):
                 before = f' ({len(self._skipped)} steps left out before)'
             raise NonFiniteError(message + before)
         self._skipped.append(iteration)
+        self._runner.message_hub.update_info(SKIPPED, list(self._skipped))
         self._record.restore_buffers()
         for optimizer in self._optimizers():
             optimizer.zero_grad(set_to_none=True)

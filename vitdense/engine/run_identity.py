@@ -1,6 +1,7 @@
 """What a resumed run must have in common with the one that it goes on."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -95,6 +96,9 @@ def _digest(dataset: Any) -> str:
         waiting += [other for other in inner if other is not None]
         digest.update(str(len(each)).encode())
         annotations = getattr(each, 'data_bytes', None)
+        listed = getattr(each, 'data_list', None)
         if isinstance(annotations, np.ndarray):
             digest.update(annotations.data)
+        elif isinstance(listed, list):  # serialize_data=False
+            digest.update(json.dumps(listed, default=repr).encode())
     return digest.hexdigest()[:16]

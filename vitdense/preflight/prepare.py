@@ -1,7 +1,7 @@
 """Everything that is settled before training or testing writes anything."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from vitdense.checkpoint import set_pickle_trust
 from vitdense.checkpoint.whole_file import remove_parts
-from vitdense.engine.errors import Preempted
+from vitdense.engine.errors import Preempted, full_disk_stops
 from vitdense.engine.processes import (
     find_launcher,
     join,
@@ -107,20 +107,20 @@ class Prepared:
 
         Raises:
             FolderInUseError: If another run is writing there.
+            TrainingStoppedError: If there is no room to write.
         """
-        work_dir = self.cfg.work_dir
-        with occupied(work_dir) as killed:
-            left = []
-            if is_main_process():
-                for folder in checkpoint_folders(self.cfg):
-                    left += remove_parts(folder)
-            if killed:
-                self.notes.append(f'a run was killed here: {killed}')
-            if left:
-                self.notes.append(f'removed {len(left)} unfinished files')
+        with ExitStack() as stack:
+            for folder in checkpoint_folders(self.cfg):
+                killed = stack.enter_context(occupied(str(folder)))
+                if killed:
+                    self.notes.append(f'a run was killed here: {killed}')
+                left = remove_parts(folder) if is_main_process() else []
+                if left:
+                    self.notes.append(f'removed {len(left)} unfinished files')
             preempted = None
             try:
-                self.build_runner().train()
+                with full_disk_stops():
+                    self.build_runner().train()
             except Preempted as error:
                 # what its traceback holds would outlive the group
                 preempted = error.with_traceback(None)
@@ -179,7 +179,8 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_whole_images(cfg, options.skip_broken_images)
         set_resumable(cfg, options)
         check_sharding(cfg)
-        check_free(cfg.work_dir)
+        for folder in checkpoint_folders(cfg):
+            check_free(str(folder))
         set_init_from(cfg, options)
         if restarted() and saved_since(cfg, launched_s()):
             resume = 'auto'

@@ -1,5 +1,6 @@
 """Which checkpoint a run begins or goes on from."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def set_init_from(cfg: Config, options: TrainOptions) -> None:
     check_exists(options.init_from)
     cfg.load_from = options.init_from
     cfg.resume = False
+
+
+_BRACES, _NUMBER = re.escape('{}'), r'\d+'
 
 
 def checkpoints_to_begin_from(cfg: Config, resume: str | None) -> list[str]:
@@ -80,13 +84,20 @@ def checkpoint_folders(cfg: Config) -> list[Path]:
 
 
 def checkpoints_of(cfg: Config) -> list[str]:
-    """Checkpoints of a training, the latest first."""
+    """Checkpoints of a training, the latest first.
+
+    What else lies there, such as weights that somebody has copied, is none
+    to go on from.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    own = re.escape(hook.get('filename_tmpl') or 'epoch_{}.pth')
+    written = re.compile(rf'iter_\d+\.pth|{own.replace(_BRACES, _NUMBER)}')
     found = sorted(
         (
             path
             for folder in checkpoint_folders(cfg)
-            for path in folder.glob('*.pth')
-            if not path.name.startswith('best_')
+            for path in folder.glob('*')
+            if written.fullmatch(path.name)
         ),
         key=lambda path: path.stat().st_mtime_ns,
         reverse=True,
