@@ -45,6 +45,7 @@ MAY_IMPORT = {
     ],
     'benchmark': [
         'backbones.pyramid',
+        'datasets.audit',
         'ops.kernels',
         'reference.plain_backbone',
     ],

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'benchmark.py'
 
 
@@ -99,7 +102,15 @@ def change(path: Path, folder: Path, **fields: Any) -> Path:
     [
         ({'image_id': 7}, "[0] has image_id=7, which '"),
         ({'category_id': 91}, "[0] has category_id=91, which '"),
+        ({'image_id': [42]}, '[0] has image_id=[42], which'),
         ({'score': None}, "[0] has no 'score'"),
+        ({'score': 'high'}, "[0] has score='high', which is no number"),
+        ({'bbox': [1, 2, 3]}, '[0] has bbox=[1, 2, 3]; it needs four'),
+        ({'segmentation': []}, '[0] has segmentation=[]; it needs run'),
+        (
+            {'segmentation': {'size': [1, 1], 'counts': 'x'}},
+            '[0] has a malformed segmentation: run lengths of size [1, 1]',
+        ),
         ({'bbox': None}, 'some of its detections have no bbox'),
     ],
 )
@@ -153,3 +164,31 @@ def test_bad_input(
     assert (ended.code, ended.out) == (2, '')
     assert message in ended.err
     assert ended.err.count('\n') == 1
+
+
+def test_commands_of_the_page(
+    tool: Callable,
+    shared: Path,
+    truth: Path,
+    boxes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(truth, 'instances_val2017.json')
+    masks = str(boxes).replace('fakebbox', 'fakesegm')
+    for name in ('a', 'b'):
+        shutil.copy(masks, f'{name}.segm.json')
+    for name in ('seed1', 'seed2', 'seed3', 'b'):
+        shutil.copy(boxes, f'{name}.bbox.json')
+    (label_map, *_) = (shared / 'data/ade20k_mini').rglob('*.png')
+    for folder in ('a', 'b', 'truth'):
+        Path(folder).mkdir()
+        shutil.copy(label_map, folder)
+    page = (ROOT / 'docs/benchmarking.md').read_text().replace('\\\n', ' ')
+    commands = re.findall(r'^python tools/(.+)$', page, re.MULTILINE)
+    assert len(commands) == 3
+    for name, *given in map(str.split, commands):
+        ended = tool(name, *given, '--resamples', 100)
+        assert (ended.code, ended.err) == (0, '')
+    assert Path('table.md').is_file()

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import re
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,19 @@ def results(shared: Path, kind: str) -> list[dict[str, Any]]:
         (shared / 'data/coco_eval' / name).read_text()
     )
     return content
+
+
+def test_cocos_published_figures(
+    shared: Path, results: list[dict[str, Any]], kind: str
+) -> None:
+    """All twelve, to the three decimals that are printed."""
+    folder = shared / 'data/coco_eval'
+    text = (folder / 'val2014_fake_eval_res.txt').read_text()
+    part = text.partition(f'type={kind}')[2].partition('type=')[0]
+    published = re.findall(r'= (0\.\d{3})$', part, re.MULTILINE)
+    content = json.loads((folder / 'instances_val2014_100.json').read_text())
+    figures = match(read_truth(content), results, kind)
+    assert [f'{each:.3f}' for each in figures.values()[:12]] == published
 
 
 def test_equal_to_pycocotools(

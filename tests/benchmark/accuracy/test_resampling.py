@@ -33,11 +33,11 @@ def test_what_resamples_are_too_high_is_taken_back() -> None:
     samples = np.linspace(0.5, 0.7, 2001)[:, None]
     (low,), (high,) = intervals(np.array([0.55]), samples)
     assert (low, high) == (pytest.approx(0.405), pytest.approx(0.595))
-    # the same by the test: no difference of 0.595 or more is likely
+    # as the test has it: an interval that leaves out 0 is p < 0.05
     for value, likely in ((0.345, True), (0.355, False)):
-        (p,) = p_values(np.array([value]), samples - 0.0)
-        assert (p > 0.05) == (0.505 <= 2 * value <= 0.695)
-        assert likely == (p > 0.05)
+        (p,) = p_values(np.array([value]), samples)
+        (low,), (high,) = intervals(np.array([value]), samples, -1.0)
+        assert (low <= 0 <= high) == (p > 0.05) == likely
 
 
 def test_nothing_is_known_of_what_is_not_there() -> None:

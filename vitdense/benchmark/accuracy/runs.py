@@ -12,10 +12,14 @@ import numpy as np
 from vitdense.benchmark.accuracy.compare import Figures, Joined
 from vitdense.benchmark.accuracy.detection import KINDS, match
 from vitdense.benchmark.accuracy.segmentation import (
+    IGNORED,
     Labels,
     SegmentationFigures,
     count_pixels,
 )
+from vitdense.datasets.audit.annotations import is_box, is_number
+from vitdense.datasets.audit.kinds import Size, shown
+from vitdense.datasets.audit.masks import MaskError, read_run_lengths
 
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
@@ -105,7 +109,9 @@ def _read_detections(
         )
     return {
         name: [
-            Joined(tuple(match(truth, _only(run, k), k) for k in shared))
+            Joined(
+                tuple(match(truth, _only(run, READ_OF[k]), k) for k in shared)
+            )
             for run in runs
         ]
         for name, runs in results.items()
@@ -159,7 +165,10 @@ def _read_results(
         raise ValueError(text) from None
     if not isinstance(content, list) or not content:
         what = 'empty' if content == [] else 'no list of detections'
-        raise ValueError(f'{name}: {str(path)!r} is {what}')
+        raise ValueError(
+            f'{name}: {str(path)!r} is {what}, but {str(annotations)!r} has '
+            f'{len(truth.imgs)} images'
+        )
     known = {'image_id': truth.imgs, 'category_id': truth.cats}
     for index, each in enumerate(content):
         place = f'{name}: {str(path)!r}[{index}]'
@@ -169,12 +178,33 @@ def _read_results(
             if key not in each:
                 raise ValueError(f'{place} has no {key!r}')
         for key, ids in known.items():
-            if each[key] not in ids:
+            if not isinstance(each[key], int | str) or each[key] not in ids:
                 raise ValueError(
-                    f'{place} has {key}={each[key]!r}, which '
+                    f'{place} has {key}={each[key]!r:.40}, which '
                     f'{str(annotations)!r} has not'
                 )
+        image = truth.imgs[each['image_id']]
+        fault = _fault(each, (image['height'], image['width']))
+        if fault:
+            raise ValueError(f'{place} has {fault}')
     return content
+
+
+def _fault(detection: Mapping[str, Any], size: Size) -> str:
+    """What pycocotools could not read, if anything."""
+    if not is_number(detection['score']):
+        return f'score={shown(detection["score"])}, which is no number'
+    if 'bbox' in detection and not is_box(detection['bbox']):
+        return f'bbox={shown(detection["bbox"])}; it needs four numbers'
+    mask = detection.get('segmentation')
+    if isinstance(mask, dict):
+        try:
+            read_run_lengths(mask, size)
+        except MaskError as error:
+            return f'a malformed segmentation: {error}'
+    elif 'segmentation' in detection:
+        return f'segmentation={shown(mask)}; it needs run lengths'
+    return ''
 
 
 def _read_label_maps(
@@ -183,9 +213,8 @@ def _read_label_maps(
     truth = sorted(annotations.glob('*.png'))
     if not truth:
         raise FileNotFoundError(f'no label PNG in {str(annotations)!r}')
-    maps = {path.stem: _read_map(path) for path in truth}
-    highest = max(each[each != 255].max(initial=0) for each in maps.values())
-    classes = tuple(map(str, range(int(highest) + 1)))
+    # a label map has no names of classes, and a few pictures not all of them
+    classes = tuple(map(str, range(IGNORED)))
 
     def count(folder: Path, name: str) -> SegmentationFigures:
         missing = [p.name for p in truth if not (folder / p.name).is_file()]
@@ -198,8 +227,8 @@ def _read_label_maps(
             return count_pixels(
                 classes,
                 (
-                    (stem, labels, _read_map(folder / f'{stem}.png'))
-                    for stem, labels in maps.items()
+                    (path.stem, _read_map(path), _read_map(folder / path.name))
+                    for path in truth
                 ),
             )
         except ValueError as error:
