@@ -57,7 +57,7 @@ def test_errors_leave_the_session_running() -> None:
         dict(build, name=TINY),
     )
     assert unknown['error'] == (
-        "vitdense has no backbone 'PVTT'; the closest are ['PVT']"
+        "vitdense has no backbone 'PVTT'; the closest are ['PVT', 'ViT']"
     )
     assert 'has none of the forms' in small['error']
     assert built['result'] > 0
