@@ -79,10 +79,10 @@ class SignalInSave(Hook):
         if self.saves == 2:
             to_disk = os.fsync
 
-            def signalled(file: int) -> None:
+            def signalled(fd: Any) -> None:
                 """While the file has what it will have, but no name."""
                 os.fsync = to_disk
                 os.killpg(0, signal.SIGTERM)
-                to_disk(file)
+                to_disk(fd)
 
             os.fsync = signalled

@@ -30,7 +30,7 @@ V3 = {
     'registers': 4,
 }
 DINOV2 = "transformers' Dinov2 or Dinov2WithRegisters"
-CONFIG = {
+CONFIG: dict[str, Any] = {
     'hidden_size': 16,
     'num_hidden_layers': 2,
     'num_attention_heads': 2,
@@ -75,7 +75,7 @@ def assert_agrees(
         load_backbone(ours, str(path))
 
 
-TRANSFORMERS = {
+TRANSFORMERS: dict[str, tuple[str, dict[str, Any], Any, tuple[int, int]]] = {
     "transformers' Dinov2": (
         'Dinov2',
         {'patch_size': 14, 'mlp_ratio': 2, 'image_size': 56},

@@ -5,6 +5,7 @@ process of its own, since a stand-in answers for torchvision in it.
 """
 
 import sys
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ def main(file: str, *models: str) -> None:
     runs = {}
     for each in models:
         name, size = each.split(':')
-        model = timm.create_model(name, num_classes=5, depth=2).eval()
+        model: Any = timm.create_model(name, num_classes=5, depth=2).eval()
         generator = torch.Generator().manual_seed(0)
         for tensor in model.state_dict().values():
             scale = tensor[0].numel() ** -0.5 if tensor.ndim > 1 else 0.3

@@ -30,7 +30,7 @@ def test_all_images_are_drawn_as_often() -> None:
 
 
 def test_what_resamples_are_too_high_is_taken_back() -> None:
-    samples = np.linspace(0.5, 0.7, 2001)[:, None]
+    samples = np.linspace(0.5, 0.7, 2001, dtype=np.float64)[:, None]
     (low,), (high,) = intervals(np.array([0.55]), samples)
     assert (low, high) == (pytest.approx(0.405), pytest.approx(0.595))
     # as the test has it: an interval that leaves out 0 is p < 0.05
