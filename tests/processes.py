@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +50,35 @@ def run(
         timeout=timeout_s,
         check=False,
     )
+
+
+HOLD = """
+import sys
+from vitdense.engine.work_folder import occupied
+with occupied(sys.argv[1]):
+    print('held', flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process, in whose use a work folder is until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(folder)],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        while process.stdout.readline().strip() != 'held':
+            assert process.poll() is None
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def children_of(pid: int) -> list[int]:

@@ -81,6 +81,13 @@ def test_last_is_named_beside_itself_and_older_ones_go(
     assert seen[-1] == ['epoch_1.pth', 'epoch_2.pth']
     assert names(tmp_path) == ['epoch_2.pth', 'epoch_3.pth']
     assert (tmp_path / 'last_checkpoint').read_text() == 'epoch_3.pth'
+    # who may read a new file may read a checkpoint
+    (tmp_path / 'new').touch()
+    modes = {
+        (tmp_path / name).stat().st_mode
+        for name in ('new', 'epoch_3.pth', 'last_checkpoint')
+    }
+    assert len(modes) == 1
     assert not list(tmp_path.glob('.*.part'))
 
 

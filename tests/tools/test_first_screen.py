@@ -10,9 +10,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.runner import CheckpointLoader
+from processes import held
 from small_runs import DETECTOR, SEGMENTER, small_shapes, where
 
 __all__ = ['small_shapes']
+
+OUT_DIR = 'default_hooks.checkpoint.out_dir'
 
 # What the README promises to name: an option, and what the line says.
 MISTAKES = {
@@ -207,6 +210,25 @@ def train(
     )
     assert outcome.code == 0, outcome.err
     return str(outcome.out)
+
+
+@pytest.mark.parametrize('place', ['work', 'checkpoints/work'])
+def test_a_folder_in_use_is_refused(
+    tool: Callable, small_shapes: Path, tmp_path: Path, place: str
+) -> None:
+    """The work folder, or that of checkpoints, which two may share."""
+    folder = tmp_path / place
+    with held(folder) as process:
+        outcome = tool(
+            *('train.py', DETECTOR, '--work-dir', tmp_path / 'work'),
+            *('--cfg-options', f'{OUT_DIR}={tmp_path}/checkpoints'),
+            *(f'{k}={v}' for k, v in where(small_shapes).items()),
+        )
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: the folder '{folder}' is in use")
+    assert f'by process {process.pid} on' in outcome.err
+    assert outcome.err.count('\n') == 1
+    assert [p.name for p in folder.iterdir()] == ['.lock']
 
 
 def test_runs_repeat_and_resume(

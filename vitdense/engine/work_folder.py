@@ -75,8 +75,8 @@ def _lock(file: IO[str], work_dir: str) -> None:
     except BlockingIOError:
         other = _read(file) or 'another process'
         raise FolderInUseError(
-            f'work_dir {work_dir!r} is in use by {other}; choose another '
-            'with --work-dir, or wait for it to end'
+            f'the folder {work_dir!r} is in use by {other}; choose another '
+            'work_dir (or out_dir of checkpoints), or wait for it to end'
         ) from None
 
 
