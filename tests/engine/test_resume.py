@@ -54,15 +54,7 @@ custom_hooks = [dict(type='EMAHook', momentum=0.1)]
     return config
 
 
-KNOWN_FAULT = pytest.mark.xfail(
-    strict=False,
-    reason='killed soon after an evaluation, a detector goes on without it '
-    'and not to the bit: docs/reliability.md',
-)
-
-
 @pytest.mark.slow
-@KNOWN_FAULT
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('task', ['detector', 'segmenter'])
 def test_killed_at_random(
@@ -96,7 +88,6 @@ def test_killed_at_random(
 
 
 @pytest.mark.slow
-@KNOWN_FAULT
 @pytest.mark.parametrize(
     ('config', 'settings'), [(DETECTOR, EPOCHS), (SEGMENTER, ITERATIONS)]
 )
@@ -121,6 +112,25 @@ def test_two_processes_killed_at_random(
         process.communicate(timeout=180)
         assert process.returncode != 0
     print(f'{TWICE} kills of two processes, {config.stem}, seed {SEED}')
+    killed.finish()
+    assert differing(learned(whole.last()), learned(killed.last())) == []
+
+
+@pytest.mark.slow
+def test_killed_after_an_evaluation(root: Path, tmp_path: Path) -> None:
+    """The best score is saved once more with the training's random state,
+    not with what the evaluation has made of it."""
+    settings = {**EPOCHS, 'default_hooks__checkpoint__save_every': '1h'}
+    whole, killed = (
+        Training(averaged(tmp_path), root, tmp_path / name, **settings)
+        for name in ('whole', 'killed')
+    )
+    whole.finish()
+    process = killed.start()
+    list(killed.lines_until(process, 'Epoch(train) [2][2/8]'))
+    process.kill()
+    process.communicate()
+    assert killed.last()['resume']['loop']['validated']
     killed.finish()
     assert differing(learned(whole.last()), learned(killed.last())) == []
 

@@ -11,7 +11,7 @@ from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
-from vitdense.engine.random_state import random_state_kept
+from vitdense.engine.random_state import RandomState, random_state_kept
 from vitdense.engine.rank_state import load_rank_states
 from vitdense.engine.sampling import ResumableBatches, resumable
 from vitdense.registry import LOOPS
@@ -28,6 +28,8 @@ class _Resumable:
     # whether the evaluation due after the last step has begun
     _validated = False
     _resumed: dict[str, Any] | None = None
+    # the training's own, while an evaluation draws others
+    kept_random: RandomState | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the data, for a checkpoint."""
@@ -104,8 +106,9 @@ class _Resumable:
         # no hook of mmengine's: this one precedes swaps of averaged weights
         self.runner.call_hook('before_validation')
         self._validated = True
-        with random_state_kept():
+        with random_state_kept() as self.kept_random:
             self.runner.val_loop.run()
+        self.kept_random = None
 
     def _validation_is_due(self) -> bool:
         raise NotImplementedError

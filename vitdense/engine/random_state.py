@@ -51,10 +51,14 @@ def seed_random(*parts: int) -> None:
 
 
 @contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Whatever draws random numbers inside, outside it is as if nothing."""
+def random_state_kept() -> Iterator[RandomState]:
+    """Whatever draws random numbers inside, outside it is as if nothing.
+
+    Yields:
+        The state that is set again at the end.
+    """
     state = random_state()
     try:
-        yield
+        yield state
     finally:
         set_random_state(state)

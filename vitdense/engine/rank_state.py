@@ -31,7 +31,9 @@ def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
     but not used yet.
     """
     model = bare_model(runner)
-    state: dict[str, Any] = {'random': random_state()}
+    # mmengine saves once more when an evaluation has found the best score
+    kept = getattr(runner.train_loop, 'kept_random', None)
+    state: dict[str, Any] = {'random': kept or random_state()}
     if get_rank() > 0:
         state['buffers'] = {
             name: buffer.cpu() for name, buffer in model.named_buffers()
