@@ -25,10 +25,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from vitdense.benchmark.accuracy import tables as accuracy_tables
-from vitdense.benchmark.accuracy.compare import compare as compare_figures
-from vitdense.benchmark.accuracy.resampling import LEAST_RESAMPLES, RESAMPLES
-from vitdense.benchmark.accuracy.runs import read_figures
 from vitdense.benchmark.cost.growth import Growth, measure_growth
 from vitdense.benchmark.cost.measure import (
     Comparison,
@@ -85,7 +81,7 @@ def _add_accuracy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--resamples',
         type=int,
-        default=RESAMPLES,
+        default=1000,
         help='how often images are drawn for the intervals',
     )
     parser.add_argument(
@@ -219,6 +215,19 @@ def measure(
 def compare_accuracy(args: argparse.Namespace) -> int:
     """Scores and shows."""
     try:
+        # backbones are compared without what these need
+        from vitdense.benchmark.accuracy import tables as accuracy_tables
+        from vitdense.benchmark.accuracy.compare import compare as together
+        from vitdense.benchmark.accuracy.resampling import LEAST_RESAMPLES
+        from vitdense.benchmark.accuracy.runs import read_figures
+    except ModuleNotFoundError as error:
+        print(
+            f'error: accuracy: {error.name} is not installed; vitdense has it '
+            'as the extra accuracy: pip install -e .[accuracy], in its folder',
+            file=sys.stderr,
+        )
+        return 2
+    try:
         check_folders(args.json, args.csv, args.markdown)
         if args.resamples < LEAST_RESAMPLES:
             raise ValueError(
@@ -226,7 +235,7 @@ def compare_accuracy(args: argparse.Namespace) -> int:
                 f'{LEAST_RESAMPLES} or more'
             )
         models = read_figures(args.runs, args.annotations)
-        accuracy = compare_figures(models, args.resamples, args.seed)
+        accuracy = together(models, args.resamples, args.seed)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

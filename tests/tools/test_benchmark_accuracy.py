@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'benchmark.py'
+KERNELS = ('vitdense.benchmark.accuracy', 'vitdense.ops.kernels')
 
 
 @pytest.fixture
@@ -164,6 +166,22 @@ def test_bad_input(
     assert (ended.code, ended.out) == (2, '')
     assert message in ended.err
     assert ended.err.count('\n') == 1
+
+
+def test_what_is_missing_is_an_extra(
+    tool: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Backbones are compared without it."""
+    for name in [n for n in sys.modules if n.startswith(KERNELS)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'numba', None)
+    ended = tool(TOOL, 'accuracy', 'A=a.json', '--annotations', 'b.json')
+    assert (ended.code, ended.out) == (2, '')
+    assert ended.err.startswith('error: accuracy: numba is not installed')
+    ended = tool(TOOL, 'speed', 'vitdense.PVT:tiny', '--batch', '0')
+    assert 'batch 0 is less than 1' in ended.err
+    extras = (ROOT / 'setup.cfg').read_text()
+    assert '\naccuracy = file: requirements/accuracy.txt\n' in extras
 
 
 def test_commands_of_the_page(

@@ -13,7 +13,6 @@ import numpy as np
 
 from vitdense.benchmark.accuracy.average_precision import FloatArray, IntArray
 
-RESAMPLES = 1000
 # of fewer, the ends would be the outermost ones
 LEAST_RESAMPLES = 100
 LEVEL = 0.95
