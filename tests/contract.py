@@ -443,11 +443,13 @@ class BackboneContract:
     def test_compiled_training_without_graph_breaks(
         self, dynamic: bool
     ) -> None:
-        model = self.build(drop_path_rate=0.0, with_cp=True).train()
+        # twice the precision: of a bias before a BatchNorm the gradient is 0,
+        # or what rounding leaves of it
+        model = self.build(drop_path_rate=0.0, with_cp=True).train().double()
         compiled = torch.compile(
             model, fullgraph=True, dynamic=dynamic, backend='aot_eager'
         )
-        batch = images(64, 96)
+        batch = images(64, 96).double()
         grads = []
         for run in (model, compiled):
             model.zero_grad()
@@ -455,7 +457,7 @@ class BackboneContract:
             grads.append([p.grad.clone() for p in model.parameters()])
         for one, other in zip(*grads, strict=True):
             scale = other.abs().max() + 1e-6
-            assert (one - other).abs().max() < 1e-2 * scale
+            assert (one - other).abs().max() < 1e-6 * scale
 
     def test_export(self) -> None:
         model = self.build().eval()

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     'benchmark': [
         'backbones.pyramid',
         'datasets.audit',
-        'ops.kernels',
+        'ops.compiled',
         'reference.plain_backbone',
     ],
 }

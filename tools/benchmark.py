@@ -217,7 +217,7 @@ def compare_accuracy(args: argparse.Namespace) -> int:
     try:
         # backbones are compared without what these need
         from vitdense.benchmark.accuracy import tables as accuracy_tables
-        from vitdense.benchmark.accuracy.compare import compare as together
+        from vitdense.benchmark.accuracy.compare import compare_models
         from vitdense.benchmark.accuracy.resampling import LEAST_RESAMPLES
         from vitdense.benchmark.accuracy.runs import read_figures
     except ModuleNotFoundError as error:
@@ -235,7 +235,7 @@ def compare_accuracy(args: argparse.Namespace) -> int:
                 f'{LEAST_RESAMPLES} or more'
             )
         models = read_figures(args.runs, args.annotations)
-        accuracy = together(models, args.resamples, args.seed)
+        accuracy = compare_models(models, args.resamples, args.seed)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

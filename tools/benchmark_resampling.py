@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools.coco import COCO
 
-from vitdense.benchmark.accuracy.compare import compare
+from vitdense.benchmark.accuracy.compare import compare_models
 from vitdense.benchmark.accuracy.detection import match
 
 CLASSES = 80
@@ -90,9 +90,9 @@ def main() -> None:
         figures[name] = [match(truth, results, 'bbox')]
         took_s = time.perf_counter() - began_s
         print(f'{name}: pycocotools matched in {took_s:.1f} s', flush=True)
-    compare(figures, 100, 0)  # compiles
+    compare_models(figures, 100, 0)  # compiles
     began_s, worked_s = time.perf_counter(), time.process_time()
-    comparison = compare(figures, args.resamples, 0)
+    comparison = compare_models(figures, args.resamples, 0)
     print(
         f'{args.resamples} paired resamples of {args.images} images: '
         f'{time.perf_counter() - began_s:.1f} s, '

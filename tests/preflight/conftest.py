@@ -8,7 +8,8 @@ import pytest
 from small_runs import DETECTOR, small_shapes, where
 
 from vitdense.preflight.options import TrainOptions
-from vitdense.preflight.prepare import Prepared, prepare_training
+from vitdense.preflight.prepare import prepare_training
+from vitdense.preflight.prepared import Prepared
 
 __all__ = ['small_shapes']
 

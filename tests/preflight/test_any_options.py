@@ -14,7 +14,8 @@ from tried import few, many
 
 from vitdense.datasets.shapes import CLASSES
 from vitdense.preflight.options import TrainOptions
-from vitdense.preflight.prepare import Prepared, prepare_training
+from vitdense.preflight.prepare import prepare_training
+from vitdense.preflight.prepared import Prepared
 from vitdense.preflight.readers import read_at_top
 
 __all__ = ['small_shapes']

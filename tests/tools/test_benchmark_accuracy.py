@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'benchmark.py'
-KERNELS = ('vitdense.benchmark.accuracy', 'vitdense.ops.kernels')
+KERNELS = ('vitdense.benchmark.accuracy', 'vitdense.ops.compiled')
 
 
 @pytest.fixture

@@ -281,7 +281,7 @@ class SafeCheckpointHook(CheckpointHook):
 def _cannot_write(what: str, error: OSError) -> TrainingStoppedError:
     return TrainingStoppedError(
         f'cannot write the checkpoint {what} ({error.strerror or error}); '
-        'those before are whole, and --resume goes on from the last of them'
+        'any before are whole, and --resume goes on from the last of them'
     )
 
 

@@ -43,7 +43,7 @@ def full_disk_stops() -> Iterator[None]:
         raise TrainingStoppedError(
             f'cannot write {error.filename or "to the work folder"}: '
             f'{error.strerror}; checkpoints are whole, and --resume goes on '
-            'from the last of them'
+            'from the last, if there is one'
         ) from error
     finally:
         logging.raiseExceptions = told

@@ -1,18 +1,18 @@
 """The CPU operators' inner loops, compiled by Numba.
 
-They run outside of the interpreter lock in plain threads: Numba's own thread
-pools abort a process that forks or calls from several threads. Loop variables
-are unsigned because a check for negative indices keeps LLVM from vectorising.
+Loop variables are unsigned because a check for negative indices keeps LLVM
+from vectorising.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from vitdense.ops.compiled import compiled
 
 Array = npt.NDArray[Any]
 
@@ -39,22 +39,6 @@ class PreparedRoIs(NamedTuple):
     """(N, Q, 2)"""
     extent: Array
     """(N, 2): the columns a RoI reads."""
-
-
-Function = TypeVar('Function', bound=Callable[..., Any])
-
-
-def compiled(**options: Any) -> Callable[[Function], Function]:
-    """Numba's decorator; compiled code is kept on disk where there is room."""
-    options.update(nogil=True, error_model='numpy')
-
-    def decorate(function: Function) -> Function:
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # no folder can be written to
-            return numba.njit(**options)(function)
-
-    return decorate
 
 
 @compiled()

@@ -125,14 +125,10 @@ class TestDINOv3(PlainContract):
 
 class TestParallel(PlainContract):
     arch = PARALLEL
-    test_compile_without_graph_breaks = None
-    test_compiled_training_without_graph_breaks = None
 
 
 class TestCCT(PlainContract):
     arch = CCT
-    test_compile_without_graph_breaks = None
-    test_compiled_training_without_graph_breaks = None
 
     def cells(self, size: int) -> list[int]:
         for kernel, stride in ((7, 2), (3, 2)) * 2:
@@ -142,7 +138,6 @@ class TestCCT(PlainContract):
 
 class TestWindowed(PlainContract):
     arch = WINDOWED
-    test_compile_without_graph_breaks = None
     stride = 8
     strides = (8,) * 4
 

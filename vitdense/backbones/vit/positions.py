@@ -55,8 +55,8 @@ RESIZES: Mapping[str, Resize] = MappingProxyType(
 )
 
 
-class LearnedPositions(nn.Module):
-    """A learned vector for each cell of a square grid.
+class GridPositions(nn.Module):
+    """A vector for each cell of a square grid, resized to other grids.
 
     Args:
         side: Rows and columns of the grid.
@@ -72,41 +72,50 @@ class LearnedPositions(nn.Module):
         self.hw = (side, side)
         self.resize = RESIZES[resize]
         self.class_slots = int(class_slot)
-        count = self.class_slots + side * side
-        self.pos_embed = nn.Parameter(torch.zeros(1, count, dim))
-        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        self.set_table(self.class_slots + side * side, dim)
 
-    def forward(self, hw: Grid) -> tuple[Tensor, Tensor]:
-        """Gives (1, 0 or 1, C) for the class token, (1, N, C) for cells."""
-        slot = self.pos_embed[:, : self.class_slots]
-        grid = self.pos_embed[:, self.class_slots :]
-        resized = self.resize(grid.float(), self.hw, hw)
-        return slot, resized.to(grid.dtype)
+    def set_table(self, count: int, dim: int) -> None:
+        """Make the tensor that `table` gives."""
+        raise NotImplementedError
 
-
-class SinusoidPositions(nn.Module):
-    """Fixed sines and cosines for each cell of a square grid, row by row.
-
-    Args:
-        side: Rows and columns of the grid.
-        dim: Channels.
-        class_slot: Whether one more, the first, is for the class token.
-        resize: How other grids get theirs; of ``RESIZES``.
-    """
-
-    def __init__(
-        self, side: int, dim: int, *, class_slot: bool, resize: str
-    ) -> None:
-        super().__init__()
-        self.hw = (side, side)
-        self.resize = RESIZES[resize]
-        self.class_slots = int(class_slot)
-        self.table: Tensor
-        table = sinusoid_table(self.class_slots + side * side, dim)
-        self.register_buffer('table', table, persistent=False)
+    @property
+    def table(self) -> Tensor:
+        """(1, count, C)."""
+        raise NotImplementedError
 
     def forward(self, hw: Grid) -> tuple[Tensor, Tensor]:
         """Gives (1, 0 or 1, C) for the class token, (1, N, C) for cells."""
         slot = self.table[:, : self.class_slots]
         grid = self.table[:, self.class_slots :]
-        return slot, self.resize(grid, self.hw, hw)
+        resized = self.resize(grid.float(), self.hw, hw)
+        return slot, resized.to(grid.dtype)
+
+
+class LearnedPositions(GridPositions):
+    """Vectors that are learned."""
+
+    def set_table(self, count: int, dim: int) -> None:
+        """Begin with small random numbers."""
+        self.pos_embed = nn.Parameter(torch.zeros(1, count, dim))
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+
+    @property
+    def table(self) -> Tensor:
+        """(1, count, C)."""
+        return self.pos_embed
+
+
+class SinusoidPositions(GridPositions):
+    """Fixed sines and cosines of a cell's number, row by row."""
+
+    sinusoid: Tensor
+
+    def set_table(self, count: int, dim: int) -> None:
+        """Compute them; they are in no checkpoint."""
+        table = sinusoid_table(count, dim)
+        self.register_buffer('sinusoid', table, persistent=False)
+
+    @property
+    def table(self) -> Tensor:
+        """(1, count, C)."""
+        return self.sinusoid

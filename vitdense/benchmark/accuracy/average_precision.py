@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vitdense.ops.kernels import compiled
+from vitdense.ops.compiled import compiled
 
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.float64]

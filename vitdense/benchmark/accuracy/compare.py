@@ -144,7 +144,7 @@ class Comparison:
     differences: tuple[Difference, ...]
 
 
-def compare(
+def compare_models(
     models: Mapping[str, Sequence[Figures]], resamples: int, seed: int
 ) -> Comparison:
     """Compare models by figures of their runs on the same images.
