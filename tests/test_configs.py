@@ -78,7 +78,33 @@ def expected_names() -> set[str]:
     others += ['t2t-pyramid-t', 't2t-pyramid-s']
     one_head = ['cvt-w24', *(f't2t-{arch}' for arch in T2T_REST)]
     ms_3x = ['pvt-v2-b2', 'pvt-v2-b2-li']
+    # what only PVT's authors have trained
+    of_the_paper = (
+        'atss_{}_fpn_ms-crop-3x_coco',
+        'gfl_{}_fpn_ms-crop-3x_coco',
+        'sparse-rcnn_{}_fpn_ms-crop-3x_coco',
+    )
+    # one of each family, where its levels fit
+    todays = (
+        'fcos_{}_fpn_1x_coco',
+        'mask-rcnn_{}_fpn_lsj-100e_coco',
+        'dino-4scale_{}_12e_coco',
+        'segformer_{}_8xb2-160k_ade20k-512x512',
+    )
+    with_stride_32 = (
+        'rtmdet_{}_100e_coco',
+        'mask2former_{}_lsj-50e_coco',
+        'mask2former_{}_lsj-50e_coco-panoptic',
+        'mask2former_{}_8xb2-160k_ade20k-512x512',
+    )
+    four_levels = ['pvt-v2-b2', 't2t-14']
     return {
+        'detr_pvt-small_50e_coco',
+        'retinanet_pvt-small_fpn_1x_coco-640',
+        'mask-rcnn_pvt-v2-b0_fpn_ms-crop-3x_coco',
+        *(name.format(b) for b in ms_3x for name in of_the_paper),
+        *(name.format(b) for b in [*four_levels, 'cvt-13'] for name in todays),
+        *(name.format(b) for b in four_levels for name in with_stride_32),
         *(name.format(b) for b in pvt + others for name in for_all),
         *(f'semantic-fpn_{b}_8xb4-40k_ade20k-512x512' for b in pvt),
         *(f'mask-rcnn_{b}_fpn_1x_coco' for b in one_head),
@@ -113,6 +139,7 @@ def test_metafiles_list_every_config() -> None:
         ('mask-rcnn_pvt-tiny_fpn_1x_coco', 32.88),
         ('mask-rcnn_pvt-v2-b0_fpn_1x_coco', 23.45),
         ('mask-rcnn_pvt-v2-b5_fpn_1x_coco', 101.61),
+        ('gfl_pvt-v2-b2_fpn_ms-crop-3x_coco', 33.11),
         ('semantic-fpn_pvt-tiny_8xb4-40k_ade20k-512x512', 16.98),
         ('semantic-fpn_pvt-v2-b0_8xb4-40k_ade20k-512x512', 7.55),
     ],
@@ -130,48 +157,81 @@ def test_config_is_consistent(path: Path) -> None:
     strides = model.backbone.out_strides
     channels = model.backbone.out_channels
     if model.with_neck:
-        assert tuple(model.neck.in_channels) == channels
+        assert neck_channels(model.neck) == channels
         strides = neck_strides(model.neck, strides)
-        channels = (model.neck.out_channels,) * len(strides)
+        channels = (cfg.model.neck.out_channels,) * len(strides)
     if cfg.default_scope == 'mmseg':
         check_segmentor(model, channels, strides)
     else:
         check_detector(model, strides)
 
 
+def neck_channels(neck: Any) -> tuple[int, ...]:
+    """Channels of the levels that a neck takes."""
+    if hasattr(neck, 'in_channels'):
+        return tuple(neck.in_channels)
+    return tuple(each.conv.in_channels for each in neck.convs)
+
+
 def neck_strides(neck: Any, strides: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides of an FPN's outputs: each extra level halves the last."""
+    """Strides of a neck's outputs: each extra level halves the last."""
     if hasattr(neck, 'out_strides'):
         assert strides == (neck.in_stride,)
         return tuple(neck.out_strides)
-    levels = list(strides[neck.start_level :])
-    while len(levels) < neck.num_outs:
+    levels = list(strides[getattr(neck, 'start_level', 0) :])
+    if hasattr(neck, 'num_outs'):
+        count = neck.num_outs
+    else:  # PAFPN and ChannelMapper
+        count = len(levels) + len(getattr(neck, 'extra_convs', None) or ())
+    while len(levels) < count:
         levels.append(levels[-1] * 2)
-    assert len(levels) == neck.num_outs
+    assert len(levels) == count
     return tuple(levels)
 
 
 def check_detector(model: Any, strides: tuple[int, ...]) -> None:
+    if hasattr(model, 'panoptic_head'):
+        check_mask2former(model.panoptic_head, model.backbone)
+        return
+    if hasattr(model, 'encoder'):  # DETR and DINO
+        attention = model.encoder.layers[0].self_attn
+        assert getattr(attention, 'num_levels', 1) == len(strides)
+        return
     dense = model.rpn_head if hasattr(model, 'rpn_head') else model.bbox_head
-    anchors = dense.prior_generator.strides
-    assert [(s, s) for s in strides] == anchors
+    if hasattr(dense, 'prior_generator'):  # Sparse R-CNN learns its boxes
+        anchors = dense.prior_generator.strides
+        assert [(s, s) for s in strides] == anchors
     if hasattr(model, 'roi_head'):
         for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
-            extractor = getattr(model.roi_head, name)
+            extractor = getattr(model.roi_head, name, ())
             for one in flat(extractor):
                 count = len(one.featmap_strides)
                 assert tuple(one.featmap_strides) == strides[:count]
 
 
+def check_mask2former(head: Any, backbone: Any) -> None:
+    decoder = head.pixel_decoder
+    assert tuple(decoder.strides) == backbone.out_strides
+    coarse_first = [each.conv.in_channels for each in decoder.input_convs]
+    fine = [each.conv.in_channels for each in decoder.lateral_convs]
+    assert (*fine, *coarse_first[::-1]) == backbone.out_channels
+
+
 def flat(module: Any) -> list[Any]:
-    """The extractors of a cascade, or the one there is."""
-    return list(module) if isinstance(module, nn.ModuleList) else [module]
+    """The extractors of a cascade, the one there is, or none."""
+    if isinstance(module, nn.ModuleList | tuple):
+        return list(module)
+    return [module]
 
 
 def check_segmentor(
     model: Any, channels: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
     head = model.decode_head
+    if hasattr(head, 'pixel_decoder'):
+        check_mask2former(head, model.backbone)
+        assert head.cls_embed.out_features == head.num_classes + 1
+        return
     assert list(head.in_index) == list(range(len(channels)))
     assert tuple(head.in_channels) == channels
     if hasattr(head, 'feature_strides'):

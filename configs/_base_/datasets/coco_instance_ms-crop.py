@@ -1,37 +1,12 @@
-# The multi-scale and crop augmentation of DETR and Sparse R-CNN.
-_base_ = './coco_instance.py'
+_base_ = ['./coco_instance.py', './ms-crop.py']
 
-__to_any_scale = dict(
-    type='RandomChoiceResize',
-    scales=[(short_px, 1333) for short_px in range(480, 801, 32)],
-    keep_ratio=True,
-)
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='vitdense.LoadImageFromFile'),
             dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
             dict(type='RandomFlip', prob=0.5),
-            dict(
-                type='RandomChoice',
-                transforms=[
-                    [__to_any_scale],
-                    [
-                        dict(
-                            type='RandomChoiceResize',
-                            scales=[(400, 1333), (500, 1333), (600, 1333)],
-                            keep_ratio=True,
-                        ),
-                        dict(
-                            type='RandomCrop',
-                            crop_type='absolute_range',
-                            crop_size=(384, 600),
-                            allow_negative_crop=True,
-                        ),
-                        __to_any_scale,
-                    ],
-                ],
-            ),
+            _base_.pop('ms_crop'),
             dict(type='PackDetInputs'),
         ]
     )

@@ -1,0 +1,11 @@
+# PVT's for DETR: 50 epochs, a tenth of the learning rate in the backbone.
+_base_ = './step_1x.py'
+
+train_cfg = dict(max_epochs=50)
+param_scheduler = [
+    dict(_base_.param_scheduler[1], end=50, milestones=[33]),
+]
+optim_wrapper = dict(
+    clip_grad=dict(max_norm=0.1, norm_type=2),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
+)

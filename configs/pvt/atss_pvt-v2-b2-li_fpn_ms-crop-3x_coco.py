@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/pvt-v2-b2-li.py',
+    '../_base_/recipes/atss_ms-crop-3x_coco.py',
+]
+
+model = dict(
+    backbone=_base_.pop('backbone'),
+    neck=dict(in_channels=_base_.pop('out_channels')),
+)

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/pvt-small.py',
+    '../_base_/recipes/detr_50e_coco.py',
+]
+
+model = dict(
+    backbone=dict(_base_.pop('backbone'), out_indices=(3,)),
+    neck=dict(in_channels=_base_.pop('out_channels')[3:]),
+)

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/pvt-v2-b2.py',
+    '../_base_/recipes/mask2former_lsj-50e_coco-panoptic.py',
+]
+
+model = dict(
+    backbone=_base_.pop('backbone'),
+    panoptic_head=dict(in_channels=_base_.pop('out_channels')),
+)

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/pvt-small.py',
+    '../_base_/recipes/retinanet_1x_coco-640.py',
+]
+
+model = dict(
+    backbone=_base_.pop('backbone'),
+    neck=dict(in_channels=_base_.pop('out_channels')),
+)
