@@ -1,7 +1,5 @@
 # DETR on the last level of a backbone, with 100 queries.
-__attention = dict(
-    embed_dims=256, num_heads=8, dropout=0.1, batch_first=True
-)
+__attention = dict(embed_dims=256, num_heads=8, dropout=0.1, batch_first=True)
 __ffn = dict(
     embed_dims=256,
     feedforward_channels=2048,

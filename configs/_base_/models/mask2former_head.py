@@ -7,9 +7,7 @@ __ffn = dict(
     ffn_drop=0.0,
     act_cfg=dict(type='ReLU', inplace=True),
 )
-__attention = dict(
-    embed_dims=256, num_heads=8, dropout=0.0, batch_first=True
-)
+__attention = dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True)
 mask2former_head = dict(
     type='Mask2FormerHead',
     strides=[4, 8, 16, 32],

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import pytest
 from golden import official_shapes
@@ -145,8 +146,15 @@ def test_any_damage_of_small_file_is_refused(name: str) -> None:
     check_damages(name, first, DAMAGES)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', OFFICIAL)
+def mostly_slow(name: str) -> Any:
+    """The deepest ones, of which a shallower one is tried, take minutes."""
+    deepest = ('cvt_21', 'cvt_w24', 'pvt_medium', 'pvt_large')
+    deepest += ('pvt_v2_b3', 'pvt_v2_b4', 'pvt_v2_b5')
+    mark = pytest.mark.soak if name in deepest else pytest.mark.slow
+    return pytest.param(name, marks=[mark])
+
+
+@pytest.mark.parametrize('name', map(mostly_slow, OFFICIAL))
 def test_any_damage_of_any_file_is_refused(name: str) -> None:
     check_damages(name, official_shapes(name), DAMAGES)
 
