@@ -82,8 +82,9 @@ def test_a_column_of_nothing_is_refused(
 
 RECIPE = re.compile(
     r'^\| `(?P<name>\S+)` \| (?P<rate>\S+)(?: / (?P<less>\S+))?, '
-    r'(?P<decay>\S+)(?P<spared> \*)? \| (?P<length>\d+) (?:epochs|iterations)'
-    r', (?P<course>.+?) \| (?P<gpus>\d) x (?P<images>\d) \|',
+    r'(?P<decay>[^\s,]+)(?P<spared> \*)?(?:, (?P<part>\w+) x (?P<times>\S+))? '
+    r'\| (?P<length>\d+) (?:epochs|iterations), (?P<course>.+?) '
+    r'\| (?P<gpus>\d+) x (?P<images>\d+) \|',
     re.MULTILINE,
 )
 
@@ -91,7 +92,9 @@ RECIPE = re.compile(
 def course(scheduler: dict[str, Any]) -> str:
     """How the table calls the scheduler that follows the warm-up."""
     if scheduler['type'] == 'MultiStepLR':
-        return 'steps at {} and {}'.format(*scheduler['milestones'])
+        return f'steps at {" and ".join(map(str, scheduler["milestones"]))}'
+    if scheduler['type'] == 'CosineAnnealingLR':
+        return f'cosine from {scheduler["begin"]} on'
     assert scheduler['type'] == 'PolyLR'
     if scheduler['power'] == 1:
         return f'linear after {scheduler["begin"]} of warm-up'
@@ -112,7 +115,15 @@ def test_recipes_are_those_of_the_configs() -> None:
         rate = float(row['rate']) / float(row['less'] or 1)
         assert optimizer.lr == pytest.approx(rate), row['name']
         assert optimizer.weight_decay == float(row['decay'])
-        assert bool(row['spared']) == ('paramwise_cfg' in cfg.optim_wrapper)
+        paramwise = cfg.optim_wrapper.get('paramwise_cfg', {})
+        assert bool(row['spared']) == (paramwise.get('norm_decay_mult') == 0)
+        factors = {
+            part: settings.lr_mult
+            for part, settings in paramwise.get('custom_keys', {}).items()
+            if settings.get('lr_mult', 1) != 1
+        }
+        told = {row['part']: float(row['times'])} if row['part'] else {}
+        assert factors == told, row['name']
         loop = cfg.train_cfg
         length = loop.get('max_epochs') or loop.max_iters
         assert length == int(row['length']) == last.end

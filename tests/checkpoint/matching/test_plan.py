@@ -148,8 +148,8 @@ def test_any_damage_of_small_file_is_refused(name: str) -> None:
 
 def mostly_slow(name: str) -> Any:
     """The deepest ones, of which a shallower one is tried, take minutes."""
-    deepest = ('cvt_21', 'cvt_w24', 'pvt_medium', 'pvt_large')
-    deepest += ('pvt_v2_b3', 'pvt_v2_b4', 'pvt_v2_b5')
+    deepest = ['cvt_21', 'cvt_w24', 'pvt_medium', 'pvt_large']
+    deepest += ['pvt_v2_b3', 'pvt_v2_b4', 'pvt_v2_b5']
     mark = pytest.mark.soak if name in deepest else pytest.mark.slow
     return pytest.param(name, marks=[mark])
 
