@@ -45,8 +45,10 @@ soak: $(VENV)/ready
 test-gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/ready)
 	$(BIN)/python -m pytest -q -m gpu tests/device tests/tools/test_stays_finite.py
 
+# Not what PyTorch alone decides, which `make test` has seen.
 test-upstream: $(UPSTREAM_VENV)/ready
-	$(call PYTEST,$(UPSTREAM_BIN))
+	$(call PYTEST,$(UPSTREAM_BIN)) \
+	    -k 'not without_graph_breaks and not test_export and not damaged'
 
 benchmark-gpu: $(VENV)/ready
 	$(BIN)/python tools/benchmark_accelerator.py $(BENCHMARK_ARGS)
