@@ -154,7 +154,7 @@ def mostly_slow(name: str) -> Any:
     return pytest.param(name, marks=[mark])
 
 
-@pytest.mark.parametrize('name', map(mostly_slow, OFFICIAL))
+@pytest.mark.parametrize('name', [mostly_slow(n) for n in OFFICIAL])
 def test_any_damage_of_any_file_is_refused(name: str) -> None:
     check_damages(name, official_shapes(name), DAMAGES)
 
