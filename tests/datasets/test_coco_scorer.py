@@ -2,7 +2,6 @@
 
 import copy
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +116,7 @@ def of_id_0(monkeypatch: pytest.MonkeyPatch, loaded: Loaded) -> str:
     return 'an object has the id 0, which to pycocotools is no object'
 
 
-@pytest.mark.parametrize(
-    'break_it', [missing, different, unreadable, of_id_0]
-)
+@pytest.mark.parametrize('break_it', [missing, different, unreadable, of_id_0])
 def test_else_pycocotools_scores(
     loaded: Loaded,
     break_it: Any,

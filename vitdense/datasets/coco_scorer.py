@@ -91,7 +91,8 @@ def hotcoco_arrays(truth: COCO, found: COCO, params: Params) -> Arrays:
     import hotcoco
 
     scorer = hotcoco.COCOeval(
-        *(hotcoco.COCO(_read(each, params)) for each in (truth, found)),
+        hotcoco.COCO(_read(truth, params)),
+        hotcoco.COCO(_read(found, params)),
         params.iouType,
     )
     scorer.params.img_ids = np.unique(params.imgIds).tolist()
@@ -101,11 +102,14 @@ def hotcoco_arrays(truth: COCO, found: COCO, params: Params) -> Arrays:
     scorer.params.max_dets = sorted(params.maxDets)
     scorer.params.iou_thrs = list(params.iouThrs)
     scorer.params.rec_thrs = list(params.recThrs)
-    scorer.params.area_rng = [list(map(float, each)) for each in params.areaRng]
+    scorer.params.area_rng = [
+        list(map(float, each)) for each in params.areaRng
+    ]
     scorer.params.area_rng_lbl = list(params.areaRngLbl)
     scorer.evaluate()
     scorer.accumulate()
-    return {name: np.asarray(scorer.eval[name]) for name in ARRAYS}
+    filled: Any = scorer.eval
+    return {name: np.asarray(filled[name]) for name in ARRAYS}
 
 
 def _read(coco: COCO, params: Params) -> dict[str, Any]:
