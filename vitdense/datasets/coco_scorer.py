@@ -113,9 +113,18 @@ def hotcoco_arrays(truth: COCO, found: COCO, params: Params) -> Arrays:
 
 
 def _read(coco: COCO, params: Params) -> dict[str, Any]:
-    """What is scored of a data set, or of results."""
+    """What is scored of a data set, or of results.
+
+    Without classes, equal scores come in the order of the classes.
+    """
     keys = (*READ, 'segmentation') if params.iouType == 'segm' else READ
     images = set(params.imgIds)
+    order = {each: number for number, each in enumerate(params.catIds)}
+    scored = [
+        {key: each[key] for key in keys if key in each}
+        for each in coco.dataset['annotations']
+        if each['image_id'] in images and each['category_id'] in order
+    ]
     return {
         'images': [
             {key: each[key] for key in ('id', 'width', 'height')}
@@ -126,11 +135,9 @@ def _read(coco: COCO, params: Params) -> dict[str, Any]:
             {key: each[key] for key in ('id', 'name')}
             for each in coco.dataset['categories']
         ],
-        'annotations': [
-            {key: each[key] for key in keys if key in each}
-            for each in coco.dataset['annotations']
-            if each['image_id'] in images
-        ],
+        'annotations': sorted(
+            scored, key=lambda each: order[each['category_id']]
+        ),
     }
 
 

@@ -158,8 +158,7 @@ def _judge_all(
         columns.append((scores, said, error, ~ignored, repaired))
     none: list[Any] = [[]] * 5
     score, label, error, counts, repaired = (
-        np.concatenate(column)
-        for column in zip(none, *columns, strict=True)
+        np.concatenate(column) for column in zip(none, *columns, strict=True)
     )
     return Judged(
         score,
