@@ -76,22 +76,28 @@ def test_no_doubt_where_no_image_differs() -> None:
     assert np.array_equal(ends, np.ones((2, 1)))
 
 
-def detections(images: int, rng: np.random.Generator, skill: float) -> Matches:
+def detections(
+    images: int, rng: np.random.Generator, skill: float, share: float = 1.0
+) -> Matches:
     """A detector on pictures of which some are harder than others.
 
     What is found has a score that tells, roughly, how well it is placed;
-    harder pictures have more that is not there.
+    harder pictures have more that is not there. A class is in a share of the
+    pictures.
     """
     hard = rng.normal(0, 0.5, images)
     groups = []
     for _ in range(CLASSES):
-        objects = np.repeat(np.arange(images), rng.poisson(1.0, images))
+        times = rng.poisson(1.0, images)
+        if share < 1:
+            times *= rng.random(images) < share
+        objects = np.repeat(np.arange(images), times)
         quality = rng.normal(0.8 + skill - hard[objects], 1.0)
         overlap = 1 / (1 + np.exp(-quality))
         passed = np.clip(np.floor((overlap - 0.5) / 0.05) + 1, 0, 10)
         found = rng.random(len(objects)) < 0.9
         wrong = np.repeat(
-            np.arange(images), rng.poisson(np.exp(0.2 + 0.5 * hard))
+            np.arange(images), rng.poisson(share * np.exp(0.2 + 0.5 * hard))
         )
         image = np.concatenate([objects[found], wrong])
         score = np.concatenate(
@@ -116,13 +122,24 @@ def detections(images: int, rng: np.random.Generator, skill: float) -> Matches:
 
 def average_precision(matches: Matches, weights: IntArray) -> FloatArray:
     """AP ``(W, 1)``."""
-    return means(matches, weights, MOST)[0].mean((1, 2))[:, None]
+    return of_classes(matches, weights).mean(1, keepdims=True)
+
+
+def of_classes(matches: Matches, weights: IntArray) -> FloatArray:
+    """AP ``(W, K)``, NaN of classes without objects."""
+    precision = means(matches, weights, MOST)[0].mean(2)
+    return np.where(precision < 0, np.nan, precision)
 
 
 def on_average_precision(matches: Matches, images: int) -> FloatArray:
     """What images change in it, ``(I, 1)``."""
+    return on_classes(matches, images).mean(1, keepdims=True)
+
+
+def on_classes(matches: Matches, images: int) -> FloatArray:
+    """What images change in each class ``(I, K)``."""
     on = [influences(matches, k, images, MOST)[1] for k in range(CLASSES)]
-    return np.mean(on, axis=(0, 2))[:, None]
+    return np.mean(on, axis=2).T
 
 
 def mean_iou(pixels: FloatArray, weights: IntArray) -> FloatArray:
@@ -204,3 +221,25 @@ def test_coverage(
     print(f'{simulate.__name__}, {images} images of {SIMULATED}: {held}')
     assert 0.94 * SIMULATED <= held['a figure'] <= 0.96 * SIMULATED
     assert 0.94 * SIMULATED <= held['a difference'] <= 0.96 * SIMULATED
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ('images', 'share'), [(100, 0.3), (400, 0.1), (1000, 0.03)]
+)
+def test_coverage_of_rare_classes(images: int, share: float) -> None:
+    """They hold as often where a class has some 30 objects."""
+    drawn = detections(400_000, np.random.default_rng(9), 0.0, share)
+    truth = of_classes(drawn, np.ones((1, 400_000), np.int64)).mean()
+    held = count = 0
+    for number in range(SIMULATED // CLASSES):
+        drawn = detections(images, np.random.default_rng(number), 0.0, share)
+        low, high = intervals(
+            of_classes(drawn, np.ones((1, images), np.int64))[0],
+            of_classes(drawn, draw_weights(images, 400, number)),
+            on_classes(drawn, images),
+        )
+        held += int(((low <= truth) & (truth <= high)).sum())
+        count += int((~np.isnan(low)).sum())
+    print(f'classes in {share:.0%} of {images} images: {held} of {count}')
+    assert 0.94 * count <= held <= 0.96 * count
