@@ -2,6 +2,7 @@
 
 import copy
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ def test_metrics_of_mmdet(
         coco_scorer, 'print_log', lambda text, _: said.append(text)
     )
     figures = []
-    for find in (coco_scorer.find_spec, lambda _: None):
+    for find in (find_spec, lambda _: None):
         monkeypatch.setattr(coco_scorer, 'find_spec', find)
         settings = {
             'type': kind,
