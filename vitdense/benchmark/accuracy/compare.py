@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vitdense.benchmark.accuracy.average_precision import FloatArray, IntArray
+from vitdense.benchmark.accuracy.errors import Errors, mean_errors
 from vitdense.benchmark.accuracy.resampling import (
     draw_weights,
     intervals,
@@ -33,12 +34,21 @@ class Figures(Protocol):
         """What names the images ``(I,)``."""
         ...
 
+    @property
+    def errors(self) -> tuple[Errors, ...]:
+        """Of detections, by boxes and by masks; none of label maps."""
+        ...
+
     def values(self) -> FloatArray:
         """The figures ``(F,)``."""
         ...
 
     def resampled(self, weights: IntArray) -> FloatArray:
         """The figures ``(W, F)`` for weights ``(W, I)``."""
+        ...
+
+    def influences(self) -> FloatArray:
+        """Derivatives of the figures by the weights ``(I, F)``."""
         ...
 
 
@@ -62,6 +72,11 @@ class Joined:
         """What names the images."""
         return self.parts[0].images
 
+    @property
+    def errors(self) -> tuple[Errors, ...]:
+        """Those of all parts."""
+        return tuple(error for each in self.parts for error in each.errors)
+
     def values(self) -> FloatArray:
         """All figures ``(F,)``."""
         return np.concatenate([each.values() for each in self.parts])
@@ -70,6 +85,12 @@ class Joined:
         """All figures ``(W, F)`` for weights ``(W, I)``."""
         return np.concatenate(
             [each.resampled(weights) for each in self.parts], axis=1
+        )
+
+    def influences(self) -> FloatArray:
+        """Of the images on all figures ``(I, F)``."""
+        return np.concatenate(
+            [each.influences() for each in self.parts], axis=1
         )
 
 
@@ -84,6 +105,7 @@ class Accuracy:
             the same kind could have given these very weights.
         high: The upper end.
         runs: ``(R, F)``, of each run: other seeds of the same training.
+        errors: Of detections, by boxes and by masks, the mean over its runs.
     """
 
     name: str
@@ -91,6 +113,7 @@ class Accuracy:
     low: FloatArray
     high: FloatArray
     runs: FloatArray
+    errors: tuple[Errors, ...]
 
     @property
     def spread(self) -> FloatArray:
@@ -173,6 +196,10 @@ def compare_models(
         model: np.mean([_resampled(each, weights) for each in runs], axis=0)
         for model, runs in models.items()
     }
+    shares = {
+        model: np.mean([each.influences() for each in runs], axis=0)
+        for model, runs in models.items()
+    }
     return Comparison(
         first.names,
         *(images, resamples, seed),
@@ -180,13 +207,16 @@ def compare_models(
             Accuracy(
                 model,
                 values[model],
-                *intervals(values[model], samples[model], 0.0),
+                *intervals(
+                    *(values[model], samples[model], shares[model]), lowest=0.0
+                ),
                 runs_of[model],
+                mean_errors([each.errors for each in runs]),
             )
-            for model in models
+            for model, runs in models.items()
         ),
         tuple(
-            _difference(one, two, values, samples)
+            _difference(one, two, values, samples, shares)
             for one, two in combinations(models, 2)
         ),
     )
@@ -203,10 +233,16 @@ def _difference(
     two: str,
     values: Mapping[str, FloatArray],
     samples: Mapping[str, FloatArray],
+    shares: Mapping[str, FloatArray],
 ) -> Difference:
-    value, drawn = values[two] - values[one], samples[two] - samples[one]
-    ends = intervals(value, drawn, -1.0)
-    return Difference(one, two, value, *ends, p_values(value, drawn))
+    value, drawn, share = (
+        each[two] - each[one] for each in (values, samples, shares)
+    )
+    return Difference(
+        *(one, two, value),
+        *intervals(value, drawn, share, lowest=-1.0),
+        p_values(value, drawn, share),
+    )
 
 
 def _check_same(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitdense.benchmark.accuracy.average_precision import FloatArray, IntArray
+from vitdense.benchmark.accuracy.errors import Errors
 
 IGNORED = 255
 Labels = npt.NDArray[np.integer]
@@ -41,6 +42,11 @@ class SegmentationFigures:
         every = (f'IoU: {name}' for name in self.classes)
         return ('mIoU', 'mAcc', 'aAcc', *every)
 
+    @property
+    def errors(self) -> tuple[Errors, ...]:
+        """Of detection; none."""
+        return ()
+
     def values(self) -> FloatArray:
         """The figures ``(F,)``, from 0 to 1; NaN for none."""
         weights = np.ones((1, len(self.images)), np.int64)
@@ -65,6 +71,28 @@ class SegmentationFigures:
         return np.column_stack(
             [_nanmean(iou), _nanmean(accuracy), all_right, iou]
         )
+
+    def influences(self) -> FloatArray:
+        """Of the images on the figures ``(I, F)``; NaN for none."""
+        hit, true, predicted = self.hit, self.true, self.predicted
+        iou = _ratio_influences(hit, true + predicted - hit)
+        accuracy = _ratio_influences(hit, true)
+        all_right = _ratio_influences(
+            hit.sum(1, keepdims=True), true.sum(1, keepdims=True)
+        )
+        return np.column_stack(
+            [_nanmean(iou), _nanmean(accuracy), all_right, iou]
+        )
+
+
+def _ratio_influences(part: IntArray, whole: IntArray) -> FloatArray:
+    """Of rows on the ratio of two sums over rows, ``(I, C)``: derivatives by
+    their weights."""
+    with np.errstate(invalid='ignore', divide='ignore'):
+        total = whole.sum(0)
+        ratio = part.sum(0) / total
+        influences: FloatArray = (part - ratio * whole) / total
+    return influences
 
 
 def _nanmean(values: FloatArray) -> FloatArray:
