@@ -97,7 +97,8 @@ def test_a_folder_is_replaced_or_stays(
     for folder, text in ((path, 'old'), (part, 'new')):
         folder.mkdir()
         (folder / 'rest.pth').write_text(text)
-    rename, done = Path.replace, []
+    rename = Path.replace
+    done: list[Path] = []
 
     def killed(source: Path, target: Path) -> None:
         if len(done) == renames:
