@@ -103,7 +103,7 @@ def named(place: str) -> Iterator[None]:
 
 @contextmanager
 def given_options(options: Mapping[str, Any]) -> Iterator[None]:
-    """End the messages of errors that name no option with those given.
+    """Name the options given in errors that name none.
 
     What libraries raise tells of their code, not of the setting that it had.
     Files that are not there are named by the errors themselves.
@@ -118,10 +118,11 @@ def given_options(options: Mapping[str, Any]) -> Iterator[None]:
             not options or any(key in text for key in options)
         ):
             raise
-        given = ', '.join(
-            f'{key}={value!r:.60}' for key, value in options.items()
-        )
-        text += f'; --cfg-options are {given}' * bool(given)
+        given = [f'{key}={value!r:.60}' for key, value in options.items()]
+        if len(given) == 1:
+            text = f'--cfg-options {given[0]}: {text}'
+        elif given:
+            text += f'; --cfg-options are {", ".join(given)}'
         raise ValueError(text) from error
 
 
@@ -131,6 +132,8 @@ def _with_origin(error: Exception) -> str:
     text = describe(error)
     if not isinstance(error, OSError | RuntimeError | ValueError):
         *_, last = traceback.extract_tb(error.__traceback__)
+        if isinstance(error, AssertionError) and not error.args:
+            text = f'not so: {last.line}'
         text += f' ({type(error).__name__} at {last.filename}:{last.lineno})'
     return text
 
