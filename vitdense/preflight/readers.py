@@ -37,7 +37,11 @@ LOADER = {
 
 
 def _environment(
-    *, cudnn_benchmark: bool, mp_cfg: Any, dist_cfg: Any, resource_limit: int
+    *,
+    cudnn_benchmark: bool,
+    mp_cfg: Mapping[str, Any],
+    dist_cfg: Mapping[str, Any],
+    resource_limit: int,
 ) -> None:
     """What ``Runner.setup_env`` reads of its one argument."""
 

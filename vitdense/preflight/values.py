@@ -8,18 +8,22 @@ already.
 
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from numbers import Number
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mmengine.config import Config
+from torch import Tensor
 
 from vitdense.preflight.kinds import child
-from vitdense.preflight.readers import resolve, targets_at
+from vitdense.preflight.readers import targets_at
 
 SEVERAL = (list, tuple)
 UNIONS = (Union, types.UnionType)
+# of annotations, which are read well without
+MODULES = re.compile(r'\b(typing|collections\.abc|torch)\.')
 
 
 def check_values(
@@ -40,7 +44,6 @@ def check_values(
         old, node = before._cfg_dict, after._cfg_dict
         for each in filter(None, place.split('.')):
             old, node = child(old, each), child(node, each)
-        _check_type(option, key, value)
         if not isinstance(node, Mapping) or _alike(value, child(old, key)):
             continue
         taken = [
@@ -50,23 +53,13 @@ def check_values(
         ]
         if taken and not any(_takes(each, value) for _, each in taken):
             target, parameter = taken[0]
+            name = target.__name__
+            reader = "mmengine's Runner" if name.startswith('_') else name
+            kind = inspect.formatannotation(parameter.annotation)
             raise ValueError(
-                f'--cfg-options {option}={value!r}: {target.__name__} takes '
-                f'{inspect.formatannotation(parameter.annotation)} there'
+                f'--cfg-options {option}={value!r}: {reader} takes '
+                f'{MODULES.sub("", kind)} there'
             )
-
-
-def _check_type(option: str, key: str, value: Any) -> None:
-    """See that something is registered by the name of a type."""
-    if isinstance(value, Mapping):
-        option, key, value = f'{option}.type', 'type', value.get('type')
-    # the type of clip_grad is the name of a norm
-    named = key == 'type' and not option.endswith('clip_grad.type')
-    if named and isinstance(value, str) and not resolve(value):
-        raise ValueError(
-            f'--cfg-options {option}={value!r}: nothing of that name is '
-            'registered'
-        )
 
 
 def _alike(value: Any, old: Any) -> bool:
@@ -110,8 +103,10 @@ def _annotation(function: Callable[..., Any], found: inspect.Parameter) -> Any:
 
 
 def _takes(parameter: inspect.Parameter, value: Any) -> bool:
-    if value is None and parameter.default is None:
-        return True  # where Optional was forgotten
+    default = parameter.default
+    # some are annotated as what they are but for the default
+    if type(value) is type(default) and value == default:
+        return True
     return _fits(value, parameter.annotation)
 
 
@@ -132,7 +127,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, SEVERAL)
     if inspect.isclass(kind) and issubclass(kind, Mapping):
         return isinstance(value, Mapping)
-    return True
+    return kind is not Tensor  # no config has one
 
 
 def _sound(value: Any) -> bool:
