@@ -139,8 +139,8 @@ def check_options(tiny: Path, case: dict[str, Any]) -> None:
     settings = case.get('cfg_options', {})
     if FROM_A_LIBRARY.search(said):
         # what it is about comes first, not somewhere in a list
-        (begin,) = (f'--cfg-options {k}={v!r}: ' for k, v in settings.items())
-        assert said.startswith(begin), said
+        (option,) = settings
+        assert said.startswith(f'--cfg-options {option}'), said
         return
     named = [
         *settings,

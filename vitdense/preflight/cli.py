@@ -1,6 +1,7 @@
 """What the command lines share: options, and the place where errors end."""
 
 import argparse
+import re
 import sys
 import traceback
 import warnings
@@ -26,6 +27,8 @@ BAD_INPUT = (
     TypeError,
     ValueError,
 )
+# How the messages end that libraries have written, as `_with_origin` has it.
+ORIGIN = re.compile(r' \(\w+ at .+:\d+\)$')
 LIBRARY_HINT = (
     '; OpenCV needs system libraries, on Debian and Ubuntu: '
     'apt-get install libgl1 libglib2.0-0'
@@ -114,9 +117,8 @@ def given_options(options: Mapping[str, Any]) -> Iterator[None]:
         raise
     except BAD_INPUT as error:
         text = _with_origin(error)
-        if isinstance(error, ValueError) and (
-            not options or any(key in text for key in options)
-        ):
+        ours = isinstance(error, ValueError) and not ORIGIN.search(text)
+        if ours and (not options or any(key in text for key in options)):
             raise
         given = [f'{key}={value!r:.60}' for key, value in options.items()]
         if len(given) == 1:
