@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# what tools/dist_train.sh calls, and what users may call themselves
+LAUNCH, TORCHRUN = 'vitdense.engine.launch', 'torch.distributed.run'
 
 
 def free_port() -> int:
@@ -17,18 +19,19 @@ def free_port() -> int:
         return int(open_socket.getsockname()[1])
 
 
-def torchrun(count: int, *more: str) -> list[str]:
+def torchrun(count: int, module: str = LAUNCH) -> list[str]:
     """A command that runs what follows it in so many processes."""
     return [
-        *(sys.executable, '-m', 'vitdense.engine.launch'),
-        *('--nproc_per_node', str(count)),
-        *('--master_port', str(free_port()), *more),
+        *(sys.executable, '-m', module, '--nproc_per_node', str(count)),
+        *('--master_port', str(free_port())),
     ]
 
 
 def environment() -> dict[str, str]:
-    """Variables of a process that finds the package and helpers of tests."""
-    path = [str(ROOT), str(ROOT / 'tests'), os.environ.get('PYTHONPATH', '')]
+    """Variables of a process that finds the package and helpers of tests, and
+    no package that training has no need of."""
+    found = [ROOT, ROOT / 'tests', ROOT / 'tests/absent']
+    path = [*map(str, found), os.environ.get('PYTHONPATH', '')]
     return {
         **os.environ,
         'OMP_NUM_THREADS': '1',

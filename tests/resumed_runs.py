@@ -3,18 +3,19 @@
 A run is a quick start on a few pictures, one at a time.
 """
 
+import itertools
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from processes import ROOT, environment, torchrun
+from processes import LAUNCH, ROOT, environment, torchrun
 from small_runs import where
 
 from vitdense.checkpoint.reading.safe import read_file
@@ -30,9 +31,19 @@ class Training:
         work_dir: Path,
         *,
         processes: int = 1,
+        module: str = LAUNCH,
         **settings: Any,
     ) -> None:
-        """Args: settings have ``__`` in place of dots."""
+        """Make its command.
+
+        Args:
+            config: A quick start, or one that is derived from it.
+            root: Where its data set is.
+            work_dir: Where it writes.
+            processes: How many train.
+            module: What starts several.
+            settings: Of the config, with ``__`` in place of dots.
+        """
         self.work_dir = work_dir
         options = where(root, config) | {
             'train_dataloader.batch_size': 1,
@@ -42,7 +53,7 @@ class Training:
         options |= {k.replace('__', '.'): v for k, v in settings.items()}
         several = processes > 1
         self.command = [
-            *(torchrun(processes) if several else [sys.executable]),
+            *(torchrun(processes, module) if several else [sys.executable]),
             *(str(ROOT / 'tools' / 'train.py'), str(config)),
             *('--work-dir', str(work_dir), '--resume', '--cfg-options'),
             *(f'{key}={value}' for key, value in options.items()),
@@ -91,14 +102,22 @@ class Training:
         return content
 
 
-def kill_at_random(training: Training, times: int, draw: random.Random) -> int:
+def kill_at_random(
+    trainings: Sequence[Training], times: int, draw: random.Random
+) -> int:
     """Kill a training so often, and then let it end.
 
     One in four kills comes while it starts, the others up to four steps after
     that: in a step, a save or an evaluation. Gives how many of these.
+
+    Args:
+        trainings: The same one in forms that go on from each other, in turns.
+        times: How often.
+        draw: Gives the moments.
     """
+    turns = itertools.cycle(trainings)
     later = 0
-    for _ in range(times):
+    for training in itertools.islice(turns, times):
         process = training.start()
         steps = draw.choice(range(-1, 5))
         if steps < 1:
@@ -111,7 +130,7 @@ def kill_at_random(training: Training, times: int, draw: random.Random) -> int:
         assert process.poll() is None, process.stdout.read()[-4000:]
         process.kill()
         process.communicate(timeout=180)
-    training.finish()
+    next(turns).finish()
     return later
 
 

@@ -14,6 +14,7 @@ SPLITS = ('train', 'val', 'test')
 
 
 FEW = {'train2017': 4, 'val2017': 2}
+MORE = {'train2017': 16, 'val2017': 30}
 
 
 @pytest.fixture(scope='session')
@@ -26,9 +27,9 @@ def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='session')
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shapes data set, of its usual size."""
+    """The shapes data set, of as many pictures as longer trainings have."""
     folder = tmp_path_factory.mktemp('data') / 'shapes'
-    shapes.ensure_shapes(folder)
+    shapes.ensure_shapes(folder, MORE)
     return folder
 
 

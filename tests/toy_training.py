@@ -1,5 +1,6 @@
 """A small model with BatchNorm, dropout and two losses, and its training."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import torch.distributed as dist
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.model import BaseModel, MMDistributedDataParallel
-from mmengine.registry import MODELS
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import MODELS, OPTIM_WRAPPERS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -45,6 +47,30 @@ class Toy(BaseModel):
             'loss_extra': root.square().sqrt(),
             'acc': torch.tensor(torch.nan),
         }
+
+
+@OPTIM_WRAPPERS.register_module(force=True)
+class ScaledOnCPU(AmpOptimWrapper):
+    """mmengine's, which asks for a GPU, with a scaler of the CPU.
+
+    Args:
+        scale: Of the losses, to begin with.
+        grows_after: So many good steps double it.
+        settings: The arguments of ``OptimWrapper``.
+    """
+
+    def __init__(
+        self, scale: float = 4.0, grows_after: int = 2000, **settings: Any
+    ) -> None:
+        OptimWrapper.__init__(self, **settings)
+        self._scale_update_param = None
+        self.loss_scaler = torch.amp.GradScaler(
+            'cpu', init_scale=scale, growth_interval=grows_after
+        )
+        self.cast_dtype = None
+
+    def optim_context(self, model: Any) -> Any:
+        return OptimWrapper.optim_context(self, model)
 
 
 def rows(count: int, **special: float) -> list[Sample]:
@@ -98,6 +124,76 @@ def runner(
         randomness={'seed': 0},
         experiment_name=str(work_dir).replace('/', '_'),
     )
+
+
+class Rows(list[Any]):
+    """A data set whose items can be loaded in another way."""
+
+
+def resumable(
+    work_dir: Path,
+    *,
+    epochs: int = 3,
+    resume: bool = False,
+    model: str = 'Toy',
+    optim_wrapper: Any = None,
+    **hook: Any,
+) -> Runner:
+    """A toy's training of four steps an epoch, saved after each epoch.
+
+    Args:
+        work_dir: Where it writes.
+        epochs: How many.
+        resume: Whether it goes on from its last checkpoint.
+        model: A registered name.
+        optim_wrapper: Settings or what is built of them; else steps of SGD
+            over three batches each.
+        hook: Settings of the checkpoint hook.
+    """
+    cfg = Config({'model': {'type': model, 'dropout': 0.5}})
+    checkpoint = {
+        'type': 'vitdense.SafeCheckpointHook',
+        'interval': 1,
+        **hook,
+    }
+    steps = {
+        'optimizer': {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9},
+        'accumulative_counts': 3,
+    }
+    return Runner(
+        model=cfg.model,
+        work_dir=str(work_dir),
+        train_dataloader={
+            'batch_size': 2,
+            'num_workers': 0,
+            'dataset': Rows(rows(8)),
+            'sampler': {'type': 'DefaultSampler', 'shuffle': True},
+            'collate_fn': {'type': 'pseudo_collate'},
+        },
+        train_cfg={
+            'type': 'vitdense.ResumableEpochLoop',
+            'max_epochs': epochs,
+        },
+        optim_wrapper=optim_wrapper or steps,
+        custom_hooks=[{'type': 'vitdense.PreemptionHook'}],
+        default_hooks={'checkpoint': checkpoint},
+        resume=resume,
+        cfg=cfg,
+        randomness={'seed': 0},
+        experiment_name=f'{work_dir}_{resume}'.replace('/', '_'),
+    )
+
+
+def stop_in_step(run: Any, step: int) -> None:
+    """Have a training asked to stop within a step, counted from 0."""
+    train_step = run.model.train_step
+
+    def signalled(*args: Any, **settings: Any) -> Any:
+        if run.iter == step:
+            signal.raise_signal(signal.SIGTERM)
+        return train_step(*args, **settings)
+
+    run.model.train_step = signalled
 
 
 def numbers(model: nn.Module) -> dict[str, Tensor]:

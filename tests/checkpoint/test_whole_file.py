@@ -10,7 +10,13 @@ import torch
 
 from vitdense.checkpoint import convert
 from vitdense.checkpoint.reading.source import _cached, _Transfer, cache_path
-from vitdense.checkpoint.whole_file import whole_file
+from vitdense.checkpoint.whole_file import (
+    clear_up,
+    left_aside,
+    name_folder,
+    part_name,
+    whole_file,
+)
 
 URL = 'http://weights.example/model.pth'
 
@@ -76,3 +82,42 @@ def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
         part.write_text('half')
         assert not path.exists()
     assert path.read_text() == 'half'
+
+
+class KilledError(BaseException):
+    """In place of a signal that no handler hears."""
+
+
+@pytest.mark.parametrize('renames', [0, 1, 2])
+def test_a_folder_is_replaced_or_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    """Killed after any of its steps, nothing that was whole is lost."""
+    path, part = tmp_path / 'epoch_1.pth', tmp_path / part_name()
+    for folder, text in ((path, 'old'), (part, 'new')):
+        folder.mkdir()
+        (folder / 'rest.pth').write_text(text)
+    rename = Path.replace
+    done: list[Path] = []
+
+    def killed(source: Path, target: Path) -> None:
+        if len(done) == renames:
+            raise KilledError
+        rename(source, target)
+        done.append(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'replace', killed)
+        patch.setattr('vitdense.checkpoint.whole_file.remove', killed_remove)
+        with pytest.raises(KilledError):
+            name_folder(part, path)
+    assert list(left_aside(tmp_path)) == ([path] if renames == 1 else [])
+    clear_up(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+    expected = 'new' if renames == 2 else 'old'
+    assert (path / 'rest.pth').read_text() == expected
+
+
+def killed_remove(path: Path) -> None:
+    if path.exists():
+        raise KilledError

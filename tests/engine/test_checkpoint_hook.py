@@ -9,55 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
-from toy_training import rows
+from toy_training import resumable as training
+from toy_training import stop_in_step
 
 from vitdense.checkpoint.reading.safe import read_file
 from vitdense.engine.checkpoint_hook import SafeCheckpointHook, seconds
 from vitdense.engine.errors import Preempted
 from vitdense.engine.signals import STOPPING
-
-
-class Rows(list[Any]):
-    """A data set whose items can be loaded in another way."""
-
-
-def training(
-    work_dir: Path, *, epochs: int = 3, resume: bool = False, **hook: Any
-) -> Runner:
-    """A toy's training of four steps an epoch, saved after each epoch."""
-    cfg = Config({'model': {'type': 'Toy', 'dropout': 0.5}})
-    checkpoint = {
-        'type': 'vitdense.SafeCheckpointHook',
-        'interval': 1,
-        **hook,
-    }
-    return Runner(
-        model=cfg.model,
-        work_dir=str(work_dir),
-        train_dataloader={
-            'batch_size': 2,
-            'num_workers': 0,
-            'dataset': Rows(rows(8)),
-            'sampler': {'type': 'DefaultSampler', 'shuffle': True},
-            'collate_fn': {'type': 'pseudo_collate'},
-        },
-        train_cfg={
-            'type': 'vitdense.ResumableEpochLoop',
-            'max_epochs': epochs,
-        },
-        optim_wrapper={
-            'optimizer': {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9},
-            'accumulative_counts': 3,
-        },
-        custom_hooks=[{'type': 'vitdense.PreemptionHook'}],
-        default_hooks={'checkpoint': checkpoint},
-        resume=resume,
-        cfg=cfg,
-        randomness={'seed': 0},
-        experiment_name=f'{work_dir}_{resume}'.replace('/', '_'),
-    )
 
 
 def names(work_dir: Path) -> list[str]:
@@ -92,21 +50,14 @@ def test_last_is_named_beside_itself_and_older_ones_go(
 
 
 def test_stops_in_an_accumulation_and_goes_on_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Gradients that wait for more are kept; the folder may be moved."""
     before = {each: signal.getsignal(each) for each in STOPPING}
     whole = training(tmp_path / 'whole')
     whole.train()
     stopped = training(tmp_path / 'stopped')
-    step = stopped.model.train_step
-
-    def train_step(*args: Any, **settings: Any) -> Any:
-        if stopped.iter == 4:
-            signal.raise_signal(signal.SIGTERM)
-        return step(*args, **settings)
-
-    monkeypatch.setattr(stopped.model, 'train_step', train_step)
+    stop_in_step(stopped, 4)
     with pytest.raises(Preempted) as ending:
         stopped.train()
     assert ending.value.code == 75
@@ -158,9 +109,9 @@ def test_full_disk(tmp_path: Path) -> None:
     """One error; what was whole stays whole."""
     script = f"""
 import resource, sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from pathlib import Path
-from test_checkpoint_hook import training
+from toy_training import resumable as training
 training(Path({str(tmp_path)!r}), epochs=1).train()
 run = training(Path({str(tmp_path)!r}), resume=True)
 resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
 from toy_training import numbers, rows, runner
 
 from vitdense.engine import StopOnNonFiniteHook
@@ -16,20 +14,6 @@ from vitdense.engine.replay import replay
 
 NAN, INF = torch.nan, torch.inf
 SKIP = {'on_bad': 'skip', 'max_skipped': 1}
-
-
-@OPTIM_WRAPPERS.register_module(force=True)
-class ScaledOnCPU(AmpOptimWrapper):
-    """mmengine's, which asks for a GPU, with a scaler of the CPU."""
-
-    def __init__(self, scale: float = 4.0, **settings: Any) -> None:
-        OptimWrapper.__init__(self, **settings)
-        self._scale_update_param = None
-        self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=scale)
-        self.cast_dtype = None
-
-    def optim_context(self, model: Any) -> Any:
-        return OptimWrapper.optim_context(self, model)
 
 
 def kept(folder: Path) -> list[Path]:

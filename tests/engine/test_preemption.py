@@ -5,6 +5,7 @@ like one that was never asked.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,15 +15,15 @@ from typing import Any
 
 import pytest
 from resumed_runs import Training, differing, learned
-from small_runs import DETECTOR, root
+from small_runs import DETECTOR, QUICKSTART, root
 
 __all__ = ['root']
 
 SETTINGS: dict[str, Any] = {
     'train_dataloader__dataset__indices': 8,
     'train_dataloader__num_workers': 2,
-    'val_dataloader__dataset__indices': 30,
-    'train_cfg__max_epochs': 2,
+    'val_dataloader__dataset__indices': 20,
+    'train_cfg__max_epochs': 3,
     'train_cfg__val_interval': 1,
     'default_hooks__checkpoint__save_every': '1h',
     'default_hooks__checkpoint__save_best': 'auto',
@@ -30,22 +31,6 @@ SETTINGS: dict[str, Any] = {
 SCONTROL = """#!/bin/sh
 echo "$@" >> "$(dirname "$0")/asked"
 """
-
-
-@pytest.fixture(scope='module')
-def whole(
-    root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    """What a run has learned that was not interrupted."""
-    folder = tmp_path_factory.mktemp('whole')
-    training = Training(DETECTOR, root, folder / 'work', **SETTINGS)
-    training.finish()
-    return learned(training.last())
-
-
-@pytest.fixture
-def stopped(root: Path, tmp_path: Path) -> Training:
-    return Training(DETECTOR, root, tmp_path / 'work', **SETTINGS)
 
 
 def until(met: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -69,62 +54,9 @@ def end(process: subprocess.Popen[str], timeout_s: float = 240) -> str:
     return output
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ('signals', 'line', 'place'),
-    [
-        (['SIGUSR1'], 'Epoch(train) [2][2/8]', range(10, 16)),
-        (['SIGTERM'], 'Epoch(val) [1][ 2/15]', [8]),
-        (['SIGUSR1', 'SIGTERM'], 'Epoch(train) [1][3/8]', range(3, 8)),
-    ],
-    ids=['step', 'evaluation', 'two signals'],
-)
-def test_saves_and_goes_on(
-    whole: dict[str, Any],
-    stopped: Training,
-    signals: list[str],
-    line: str,
-    place: range | list[int],
-) -> None:
-    process = stopped.start()
-    list(stopped.lines_until(process, line))
-    for each in signals:
-        stopped.signal(process, signal.Signals[each])
-        time.sleep(0.05)
-    output = end(process)
-    assert f'asked to stop by {signals[0]}, saved at iteration' in output
-    assert stopped.last()['meta']['iter'] in place
-    output = stopped.finish()
-    assert ', going on' in output
-    assert 'Epoch(train) [1][1/8]' not in output
-    assert differing(whole, learned(stopped.last())) == []
-
-
-@pytest.mark.slow
-def test_within_a_save(
-    whole: dict[str, Any], stopped: Training, root: Path, tmp_path: Path
-) -> None:
-    """It is finished, and is what the run goes on from."""
-    config = tmp_path / 'config.py'
-    config.write_text(f"""
-_base_ = '{DETECTOR}'
-custom_imports = dict(imports=['training_hooks'])
-custom_hooks = [dict(type='SignalInSave')]
-""")
-    settings = {**SETTINGS, 'default_hooks__checkpoint__save_every': '0.3s'}
-    signalled = Training(config, root, stopped.work_dir, **settings)
-    output = end(signalled.start())
-    assert 'asked to stop by SIGTERM, saved at iteration' in output
-    assert [p for p in stopped.work_dir.iterdir() if '.part' in p.name] == []
-    stopped.finish()
-    assert differing(whole, learned(stopped.last())) == []
-
-
-@pytest.mark.slow
-def test_before_it_begins(
-    stopped: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Slurm is asked to run it again, once; nothing is written."""
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Notes what Slurm is asked; this is one of its jobs."""
     scontrol = tmp_path / 'bin' / 'scontrol'
     scontrol.parent.mkdir()
     scontrol.write_text(SCONTROL)
@@ -132,26 +64,76 @@ def test_before_it_begins(
     path = f'{scontrol.parent}{os.pathsep}{os.environ["PATH"]}'
     monkeypatch.setenv('PATH', path)
     monkeypatch.setenv('SLURM_JOB_ID', '4711')
-    stopped.command[stopped.command.index('--resume')] = '--requeue'
-    process = stopped.start()
+    return scontrol.with_name('asked')
+
+
+def signalled(training: Training, line: str, *signals: str) -> str:
+    """Start it, signal it after a line, and see it end; gives its output."""
+    process = training.start()
+    before = ''.join(training.lines_until(process, line))
+    for each in signals:
+        training.signal(process, signal.Signals[each])
+        time.sleep(0.05)
+    output = end(process)
+    assert f'asked to stop by {signals[0]}, saved at iteration' in output
+    return before + output
+
+
+@pytest.mark.slow
+def test_at_any_moment(
+    root: Path, tmp_path: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One training, asked again and again, ends as one that never was."""
+    whole = Training(DETECTOR, root, tmp_path / 'whole', **SETTINGS)
+    whole.finish()
+    training = Training(DETECTOR, root, tmp_path / 'work', **SETTINGS)
+    queued = Training(DETECTOR, root, training.work_dir, **SETTINGS)
+    queued.command[queued.command.index('--resume')] = '--requeue'
+
+    # before it begins: Slurm is asked to run it again, once; nothing is
+    # written
+    process = queued.start()
     until(lambda: listens(process.pid), process)
-    stopped.signal(process, signal.SIGUSR1)
+    queued.signal(process, signal.SIGUSR1)
     output = end(process)
     assert output == 'asked to stop by SIGUSR1 before the training began\n'
-    assert not stopped.work_dir.exists()
-    asked = scontrol.with_name('asked')
+    assert not queued.work_dir.exists()
     assert asked.read_text() == 'requeue 4711\n'
 
-    # begun, it is queued again with what it has saved, without --resume
-    process = stopped.start()
-    list(stopped.lines_until(process, 'Epoch(train) [1][2/8]'))
-    stopped.signal(process, signal.SIGUSR1)
-    end(process)
+    # in a step
+    signalled(queued, 'Epoch(train) [1][2/8]', 'SIGUSR1')
+    assert training.last()['meta']['iter'] in range(2, 8)
     assert asked.read_text() == 'requeue 4711\n' * 2
+
+    # queued again it goes on, without --resume; in an evaluation
     monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
-    output = stopped.finish()
+    output = signalled(queued, 'Epoch(val) [1][ 2/10]', 'SIGTERM')
     assert 'queued again by Slurm: resuming' in output
+    assert ', going on' in output
     assert 'Epoch(train) [1][1/8]' not in output
+    assert training.last()['meta']['iter'] == 8
+
+    # within a save, which is finished
+    config = tmp_path / 'config.py'
+    config.write_text(f"""
+_base_ = '{DETECTOR}'
+custom_imports = dict(imports=['training_hooks'])
+custom_hooks = [dict(type='SignalInSave')]
+""")
+    often = {**SETTINGS, 'default_hooks__checkpoint__save_every': '0.3s'}
+    saving = Training(config, root, training.work_dir, **often)
+    output = end(saving.start())
+    assert 'asked to stop by SIGTERM, saved at iteration' in output
+    assert [p for p in saving.work_dir.iterdir() if '.part' in p.name] == []
+    assert training.last()['meta']['iter'] in range(9, 17)
+
+    # two signals
+    line = 'Epoch(train) [3][1/8]'
+    signalled(training, line, 'SIGUSR1', 'SIGTERM')
+    assert training.last()['meta']['iter'] in range(17, 24)
+
+    training.finish()
+    assert differing(learned(whole.last()), learned(training.last())) == []
 
 
 def compiles(process: subprocess.Popen[str]) -> bool:
@@ -166,14 +148,32 @@ def compiles(process: subprocess.Popen[str]) -> bool:
     return False
 
 
-@pytest.mark.soak
-def test_while_it_compiles(root: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which('g++') or shutil.which('clang++')),
+    reason='torch.compile needs a C++ compiler',
+)
+def test_while_it_compiles(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The compiler outlives the signal, and the first step is saved."""
-    training = Training(DETECTOR, root, tmp_path / 'work', **SETTINGS)
+    # what a run before has compiled is not compiled again
+    monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', str(tmp_path / 'cache'))
+    training = Training(
+        QUICKSTART / 'mask-rcnn_vit-mini_sfp_shapes.py',
+        *(root, tmp_path / 'work'),
+        # what takes the compiler the least
+        model__backbone__arch__dim=16,
+        model__backbone__arch__depth=1,
+        model__backbone__arch__heads=1,
+        model__backbone__out_indices='(0,)',
+        model__neck__in_channels='[16]',
+        **SETTINGS,
+    )
     training.command.insert(training.command.index('--resume'), '--compile')
     process = training.start()
     until(lambda: compiles(process), process)
     training.signal(process, signal.SIGTERM)
-    output = end(process, timeout_s=1800)
+    output = end(process)
     assert 'asked to stop by SIGTERM, saved at iteration 1' in output
     assert training.last()['meta']['iter'] == 1

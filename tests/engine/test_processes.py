@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import ROOT, children_of
+from processes import ROOT, TORCHRUN, children_of
 from resumed_runs import Training, differing, learned
 from small_runs import DETECTOR, SEGMENTER, root
 
@@ -35,15 +35,9 @@ def allow_restart(training: Training) -> None:
     training.command[place:place] = ['--max_restarts', '1']
 
 
-@pytest.fixture
-def training(root: Path, tmp_path: Path) -> Training:
+def of_two(work_dir: Path, root: Path, **more: Any) -> Training:
     """A segmenter's, in two processes, long enough to disturb it."""
-    return Training(SEGMENTER, root, tmp_path / 'work', processes=2, **LONG)
-
-
-def assert_saved(training: Training) -> None:
-    """It has saved where it was stopped, before its end."""
-    assert 3 <= training.last()['meta']['iter'] < STEPS
+    return Training(SEGMENTER, root, work_dir, processes=2, **{**LONG, **more})
 
 
 def last_words(
@@ -74,16 +68,13 @@ def runs(pid: int) -> bool:
 
 def until_step(
     training: Training, process: subprocess.Popen[str], step: int
-) -> list[int]:
-    """Wait until a step is done; gives the processes that train."""
-    wanted = re.compile(rf'Iter\(train\) \[ *{step}/')
-    assert process.stdout is not None
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if wanted.search(line):
-            return children_of(process.pid)
-    raise AssertionError(''.join(seen))
+) -> tuple[list[int], str]:
+    """Wait until a step is done; gives the processes that train, and what
+    they have printed meanwhile."""
+    seen = ''.join(training.lines_until(process, f'[{step:2}/{STEPS}]'))
+    pids = children_of(process.pid)
+    assert len(pids) == 2
+    return pids, seen
 
 
 @pytest.mark.slow
@@ -124,90 +115,115 @@ custom_hooks = [dict(type='FailInOne', rank=1, step=2)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('rank', [0, 1])
-def test_a_killed_one_ends_all(training: Training, rank: int) -> None:
+def test_a_killed_one_ends_all(root: Path, tmp_path: Path) -> None:
+    """A process or the launcher, ours or torchrun itself; what goes on ends
+    like what was never killed."""
+    often = {'default_hooks__checkpoint__save_every': '0.3s'}
+    whole = of_two(tmp_path / 'whole', root, **often)
+    whole.finish()
+    folder = tmp_path / 'killed'
+
+    # all start again, as a user has it who never heard of --resume
+    training = of_two(folder, root, **often)
+    training.command.remove('--resume')
+    allow_restart(training)
     process = training.start()
-    pids = until_step(training, process, 3)
-    assert len(pids) == 2
-    os.kill(pids[rank], signal.SIGKILL)
+    pids, _ = until_step(training, process, 5)
+    os.kill(pids[1], signal.SIGKILL)
+    pids, seen = until_step(training, process, 12)
+    assert 'restarted by torchrun: resuming' in seen
+    assert ', going on' in seen
+    assert f'[ 1/{STEPS}]' not in seen
+
+    # but once only
+    os.kill(pids[0], signal.SIGKILL)
     output = last_words(process)
     assert process.returncode == 1
     assert output.splitlines()[-1] == (
-        f'error: process {rank} (pid {pids[rank]}) was killed by SIGKILL; '
+        f'error: process 0 (pid {pids[0]}) was killed by SIGKILL; '
         'all have ended'
     )
     assert 'Traceback' not in output
     assert alive(pids) == []
 
-
-@pytest.mark.slow
-def test_all_restart_from_the_last_checkpoint(
-    root: Path, tmp_path: Path
-) -> None:
-    settings = {**LONG, 'default_hooks__checkpoint__save_every': '0.3s'}
-    whole = Training(
-        SEGMENTER, root, tmp_path / 'whole', processes=2, **settings
-    )
-    killed = Training(
-        SEGMENTER, root, tmp_path / 'killed', processes=2, **settings
-    )
-    whole.finish()
-    # as a user has it who never heard of --resume
-    killed.command.remove('--resume')
-    allow_restart(killed)
-    process = killed.start()
-    os.kill(until_step(killed, process, 5)[1], signal.SIGKILL)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output[-3000:]
-    assert 'restarted by torchrun: resuming' in output
-    assert ', going on' in output
-    assert not re.search(rf'Iter\(train\) \[ *1/{STEPS}\]', output)
-    assert differing(learned(whole.last()), learned(killed.last())) == []
-
-
-@pytest.mark.slow
-def test_the_launcher_hands_on_signals(training: Training) -> None:
-    """SIGUSR1, which torchrun would not; SIGTERM comes to all when it dies."""
+    # the launcher: all have saved, and none is left behind
+    training = of_two(folder, root, **often)
     process = training.start()
-    pids = until_step(training, process, 3)
-    process.send_signal(signal.SIGUSR1)
-    output = last_words(process)
-    assert process.returncode == 75, output[-2000:]
-    assert 'asked to stop by' in output
+    pids, _ = until_step(training, process, 18)
+    process.kill()
+    assert 'asked to stop by' in last_words(process)
     assert alive(pids) == []
-    assert_saved(training)
+    assert 18 <= training.last()['meta']['iter'] < STEPS
+
+    # what torchrun starts by itself
+    training = of_two(folder, root, module=TORCHRUN, **often)
+    place = training.command.index('--resume')
+    training.command[place:place] = ['--launcher', 'pytorch']
+    process = training.start()
+    pids, _ = until_step(training, process, 26)
+    os.kill(pids[1], signal.SIGKILL)
+    output = last_words(process)
+    assert process.returncode == 1
+    assert 'rank      : 1 (local_rank: 1)' in output
+    assert f'Signal 9 (SIGKILL) received by PID {pids[1]}' in output
+    assert alive(pids) == []
+    output = training.finish()
+    assert ', going on' in output
+    assert differing(learned(whole.last()), learned(training.last())) == []
 
 
 @pytest.mark.slow
-def test_one_that_is_asked_to_stop_is_not_restarted(
-    training: Training,
-) -> None:
+def test_all_stop_at_the_same_place(root: Path, tmp_path: Path) -> None:
+    """Whichever is signalled, in a step or an evaluation: saved once."""
+    training = of_two(
+        tmp_path / 'work',
+        root,
+        val_dataloader__dataset__indices=20,
+        train_cfg__val_interval=4,
+    )
+
+    def stopped(process: subprocess.Popen[str]) -> str:
+        output = last_words(process)
+        assert process.returncode == 75, output[-2000:]
+        assert alive(pids) == []
+        return output
+
+    # all of them, in an evaluation
+    process = training.start()
+    list(training.lines_until(process, 'Iter(val) [1/5]'))
+    pids = children_of(process.pid)
+    assert len(pids) == 2
+    training.signal(process, signal.SIGUSR1)
+    assert 'saved at iteration 4' in stopped(process)
+    saved = list(training.work_dir.glob('*.pth'))
+    assert [path.name for path in saved] == ['iter_4.pth']
+    assert not training.last()['resume']['loop']['validated']
+
+    # the launcher, which does not end before the processes have saved
+    process = training.start()
+    pids, seen = until_step(training, process, 6)
+    # the evaluation that was left is done first
+    assert seen.index('Iter(val) [5/5]') < seen.index(f'[ 5/{STEPS}]')
+    process.send_signal(signal.SIGUSR1)
+    stopped(process)
+    place = training.last()['meta']['iter']
+    assert place in range(6, 13)
+
+    # one of the two, which is not taken for a failure
     allow_restart(training)
     process = training.start()
-    pids = until_step(training, process, 3)
+    pids, _ = until_step(training, process, place + 2)
     os.kill(pids[1], signal.SIGTERM)
-    output = last_words(process)
-    assert process.returncode == 75, output[-2000:]
+    output = stopped(process)
     assert 'asked to stop by a signal to another process' in output
     assert 'restarted' not in output
-    assert_saved(training)
+    assert training.last()['meta']['iter'] >= place + 2
 
 
 @pytest.mark.slow
-def test_the_launcher_is_killed(training: Training) -> None:
-    """No process is left behind, and all have saved."""
-    process = training.start()
-    pids = until_step(training, process, 3)
-    process.kill()
-    output = last_words(process)
-    assert 'asked to stop by' in output
-    assert alive(pids) == []
-    assert_saved(training)
-
-
-@pytest.mark.slow
-def test_the_launcher_is_killed_at_once(training: Training) -> None:
+def test_the_launcher_is_killed_at_once(root: Path, tmp_path: Path) -> None:
     """Processes that it has just started do not wait for it."""
+    training = of_two(tmp_path / 'work', root)
     process = training.start()
     while len(pids := children_of(process.pid)) < 2:
         time.sleep(0.05)

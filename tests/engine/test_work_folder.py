@@ -1,6 +1,7 @@
 """One run at a time in a work folder."""
 
 import errno
+import socket
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,10 @@ def test_second_run_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     work_dir = str(tmp_path / 'work')
     check_free(work_dir)
     with held(Path(work_dir)) as process:
-        named = f"'{work_dir}' is in use by process {process.pid} on "
+        named = (
+            f"'{work_dir}' is in use by process {process.pid} on "
+            f'{socket.gethostname()}, since '
+        )
         with pytest.raises(FolderInUseError) as refusal:
             check_free(work_dir)
         assert named in str(refusal.value)

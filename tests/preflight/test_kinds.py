@@ -31,10 +31,13 @@ def test_what_is_of_another_kind(
     assert key in str(caught.value)
 
 
-def test_what_libraries_refuse_ends_with_the_options() -> None:
-    given = {'model.neck.num_outs': 'x', 'load_from': None}
+def test_what_libraries_refuse_names_the_options() -> None:
+    given = {'model.data_preprocessor.std': [], 'load_from': None}
     options = TrainOptions(config=str(DETECTOR), cfg_options=given)
-    said = r'^config: .* \(TypeError at .*fpn.py.* model.neck.num_outs='
+    said = (
+        r'^config: .* \(AssertionError at .*data_preprocessor.py.* '
+        r'model.data_preprocessor.std='
+    )
     with pytest.raises(ValueError, match=said):
         prepare_training(options)
 

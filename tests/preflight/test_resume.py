@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
+from vitdense.checkpoint.whole_file import aside
 from vitdense.preflight.model import check_weights
 from vitdense.preflight.resume import (
     checkpoints_to_begin_from,
@@ -65,6 +66,21 @@ def test_latest_first_and_best_left_out(tmp_path: Path) -> None:
         'epoch_1.pth',
     ]
     assert cfg.resume is True
+
+
+def test_one_that_was_about_to_be_replaced(tmp_path: Path) -> None:
+    """The writer was killed before the new one had its name."""
+    saved = aside(tmp_path / 'epoch_2.pth')
+    for path in (tmp_path / 'epoch_1.pth', saved):
+        path.mkdir()
+    (tmp_path / 'last_checkpoint').write_text('epoch_2.pth')
+    found = checkpoints_to_begin_from(config(tmp_path), 'auto')
+    assert found == [str(saved), str(tmp_path / 'epoch_1.pth')]
+    # it has been replaced, and was not removed yet
+    (tmp_path / 'epoch_2.pth').mkdir()
+    assert str(saved) not in checkpoints_to_begin_from(
+        config(tmp_path), 'auto'
+    )
 
 
 def test_what_no_training_has_saved_is_left(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The tools, run in this process or as a user runs them."""
 
-import os
 import runpy
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
+from processes import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,17 +52,12 @@ def tool(
 @pytest.fixture(scope='session')
 def command() -> Callable[..., str]:
     """Run a script in a process of its own; gives all that it prints."""
-    path = [str(ROOT), os.environ.get('PYTHONPATH')]
-    environ = {
-        **os.environ,
-        'PYTHONPATH': os.pathsep.join(filter(None, path)),
-    }
 
     def run(script: Path, *args: object) -> str:
         done = subprocess.run(
             [sys.executable, str(script), *map(str, args)],
             cwd=ROOT,
-            env=environ,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

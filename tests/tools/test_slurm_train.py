@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from processes import ROOT, environment
 from resumed_runs import Training
-from small_runs import DETECTOR
+from small_runs import DETECTOR, root
 
-from vitdense.datasets import shapes
+__all__ = ['root']
 
 # Two processes of what follows the options, each of which has its value within
 # or in a word after it.
@@ -58,14 +58,12 @@ def slurm(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_processes_are_one_group(
-    tmp_path: Path, slurm: dict[str, str]
+    root: Path, tmp_path: Path, slurm: dict[str, str]
 ) -> None:
     """They share the pictures; the work folder's name has a blank."""
-    data = tmp_path / 'shapes'
-    shapes.ensure_shapes(data)
     training = Training(
         DETECTOR,
-        data,
+        root,
         tmp_path / 'a run',
         train_dataloader__dataset__indices=8,
         val_dataloader__dataset__indices=2,

@@ -18,7 +18,18 @@ CONFIGS = (
     'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py',
     'cvt/retinanet_cvt-13_fpn_1x_coco.py',
     't2t/mask-rcnn_t2t-7_fpn_1x_coco.py',
+    'vit',
 )
+# plain ones have no config for COCO yet
+VIT = f"""
+_base_ = '{ROOT}/configs/pvt/mask-rcnn_pvt-v2-b0_fpn_1x_coco.py'
+model = dict(
+    backbone=dict(
+        _delete_=True, type='vitdense.ViT', arch='tiny', out_indices=(11,)),
+    neck=dict(
+        _delete_=True, type='vitdense.SimpleFeaturePyramid',
+        in_channels=[192], out_channels=256, num_outs=5))
+"""
 
 
 @pytest.fixture
@@ -47,9 +58,13 @@ def train(
             'val_dataloader': None,
             'val_evaluator': None,
         }
+        file = ROOT / 'configs' / config
+        if config == 'vit':
+            file = tmp_path / 'vit.py'
+            file.write_text(VIT)
         command(
             ROOT / 'tools' / 'train.py',
-            *(ROOT / 'configs' / config, '--work-dir', tmp_path, '--amp'),
+            *(file, '--work-dir', tmp_path, '--amp'),
             *('--cfg-options', *(f'{k}={v}' for k, v in options.items())),
         )
         (log,) = tmp_path.glob('*/vis_data/scalars.json')

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PART = re.compile(r'\.[0-9a-f]{16}\.part$')
+_ASIDE = '.before'
 
 
 def part_name() -> str:
-    """A name that ``remove_parts`` knows."""
+    """A name that ``clear_up`` knows."""
     return f'.{secrets.token_hex(8)}.part'
 
 
@@ -45,18 +46,38 @@ def whole_file(path: Path) -> Iterator[Path]:
 def name_folder(part: Path, path: Path) -> None:
     """Give a folder that is whole its name, to the disk.
 
+    A folder cannot take the name of another in one step. The other one keeps
+    a name that tells whose place it had, so that a process killed in between
+    has not lost it: ``clear_up`` gives it its name again.
+
     Args:
         part: The folder; all of its files are to the disk before.
         path: Its name; what has that name is replaced.
     """
     for each in [*part.iterdir(), part]:
         _to_disk(each)
-    before = path.with_name(part_name())
+    before = aside(path)
     if path.exists():
+        remove(before)
         path.replace(before)
     part.replace(path)
     _to_disk(path.parent)
     remove(before)
+
+
+def aside(path: Path) -> Path:
+    """Where what has a name is while another folder takes its place."""
+    return path.with_name(f'.{path.name}{_ASIDE}')
+
+
+def left_aside(folder: Path) -> dict[Path, Path]:
+    """What was about to be replaced when its writer was killed, by the name
+    that it had, which nothing has now."""
+    found = {
+        each.with_name(each.name[1 : -len(_ASIDE)]): each
+        for each in folder.glob(f'.*{_ASIDE}')
+    }
+    return {path: now for path, now in found.items() if not path.exists()}
 
 
 def remove(path: Path) -> None:
@@ -67,13 +88,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_parts(folder: Path) -> list[Path]:
-    """Remove what writers that were killed have left in a folder.
+def clear_up(folder: Path) -> list[Path]:
+    """Undo what writers that were killed have left half done; gives what was
+    removed.
 
     Args:
         folder: Nobody else may be writing there.
     """
+    for path, now in left_aside(folder).items():
+        now.replace(path)
     left = [each for each in folder.glob('.*.part') if _PART.match(each.name)]
+    left += folder.glob(f'.*{_ASIDE}')
     for each in left:
         remove(each)
     return left

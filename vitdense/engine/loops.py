@@ -82,8 +82,8 @@ class _Resumable:
         if self._batches is not None and 'order' in place:
             self._batches.load_state_dict(place['order'])
             self._batch = place['images'] // self.images_in_step
-        load_rank_states(self.runner, state['ranks'])
         self._count_accumulated()
+        load_rank_states(self.runner, state['ranks'])
         if not place['validated']:
             self._validate_if_due()
 
@@ -91,12 +91,12 @@ class _Resumable:
         """Let the optimizer count steps from the first one of the run.
 
         mmengine counts from the step that is resumed, and so weighs the
-        last, incomplete accumulation otherwise.
+        last, incomplete accumulation otherwise. Several optimizers count
+        for themselves.
         """
         wrapper, model = self.runner.optim_wrapper, self.runner.model
-        for each in getattr(wrapper, 'optim_wrappers', {'': wrapper}).values():
-            each.initialize_count_status(model, 0, self.runner.max_iters)
-            each._inner_count = self._iter
+        wrapper.initialize_count_status(model, 0, self.runner.max_iters)
+        wrapper._inner_count = self._iter
 
     def _validate_if_due(self) -> None:
         """Evaluate if it is time; what follows is as if it had not been."""

@@ -10,6 +10,7 @@ from mmengine.dist import (
     get_world_size,
 )
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from torch import nn
 
 from vitdense.engine.random_state import random_state, set_random_state
@@ -28,7 +29,8 @@ def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
 
     Random numbers; of other processes than the first the buffers, because
     the statistics of a BatchNorm differ; and gradients that are accumulated
-    but not used yet.
+    but not used yet. Of several optimizers, how often each has accumulated:
+    when is the model's affair.
     """
     model = bare_model(runner)
     # mmengine saves once more when an evaluation has found the best score
@@ -38,7 +40,14 @@ def gather_rank_states(runner: Any) -> list[dict[str, Any]]:
         state['buffers'] = {
             name: buffer.cpu() for name, buffer in model.named_buffers()
         }
-    if not _just_stepped(runner.optim_wrapper):
+    wrapper = runner.optim_wrapper
+    several = isinstance(wrapper, OptimWrapperDict)
+    if several:
+        state['accumulated'] = {
+            name: each._inner_count for name, each in wrapper.items()
+        }
+    # one optimizer's loss may leave gradients for another's step
+    if several or not wrapper.should_update():
         state['gradients'] = {
             name: local_part(parameter.grad).cpu()
             for name, parameter in model.named_parameters()
@@ -61,13 +70,9 @@ def load_rank_states(runner: Any, states: list[dict[str, Any]]) -> None:
         parameter = parameters[name]
         parameter.grad = torch.zeros_like(parameter)
         local_part(parameter.grad).copy_(saved)
+    for name, count in state.get('accumulated', {}).items():
+        runner.optim_wrapper[name]._inner_count = count
     set_random_state(state['random'])
-
-
-def _just_stepped(optim_wrapper: Any) -> bool:
-    """Whether no gradient waits for further steps to be added to it."""
-    several = hasattr(optim_wrapper, 'optim_wrappers')
-    return several or bool(optim_wrapper.should_update())
 
 
 def agreed(found: bool) -> bool:

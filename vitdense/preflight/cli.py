@@ -1,6 +1,7 @@
 """What the command lines share: options, and the place where errors end."""
 
 import argparse
+import re
 import sys
 import traceback
 import warnings
@@ -26,6 +27,8 @@ BAD_INPUT = (
     TypeError,
     ValueError,
 )
+# How the messages end that libraries have written, as `_with_origin` has it.
+ORIGIN = re.compile(r' \(\w+ at .+:\d+\)$')
 LIBRARY_HINT = (
     '; OpenCV needs system libraries, on Debian and Ubuntu: '
     'apt-get install libgl1 libglib2.0-0'
@@ -103,7 +106,7 @@ def named(place: str) -> Iterator[None]:
 
 @contextmanager
 def given_options(options: Mapping[str, Any]) -> Iterator[None]:
-    """End the messages of errors that name no option with those given.
+    """Name the options given in errors that name none.
 
     What libraries raise tells of their code, not of the setting that it had.
     Files that are not there are named by the errors themselves.
@@ -114,14 +117,14 @@ def given_options(options: Mapping[str, Any]) -> Iterator[None]:
         raise
     except BAD_INPUT as error:
         text = _with_origin(error)
-        if isinstance(error, ValueError) and (
-            not options or any(key in text for key in options)
-        ):
+        ours = isinstance(error, ValueError) and not ORIGIN.search(text)
+        if ours and (not options or any(key in text for key in options)):
             raise
-        given = ', '.join(
-            f'{key}={value!r:.60}' for key, value in options.items()
-        )
-        text += f'; --cfg-options are {given}' * bool(given)
+        given = [f'{key}={value!r:.60}' for key, value in options.items()]
+        if len(given) == 1:
+            text = f'--cfg-options {given[0]}: {text}'
+        elif given:
+            text += f'; --cfg-options are {", ".join(given)}'
         raise ValueError(text) from error
 
 
@@ -131,6 +134,8 @@ def _with_origin(error: Exception) -> str:
     text = describe(error)
     if not isinstance(error, OSError | RuntimeError | ValueError):
         *_, last = traceback.extract_tb(error.__traceback__)
+        if isinstance(error, AssertionError) and not error.args:
+            text = f'not so: {last.line}'
         text += f' ({type(error).__name__} at {last.filename}:{last.lineno})'
     return text
 

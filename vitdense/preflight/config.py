@@ -11,13 +11,23 @@ from mmengine.registry import init_default_scope
 
 from vitdense.preflight.cli import named
 from vitdense.preflight.keys import check_keys
-from vitdense.preflight.kinds import check_replaced, check_types
+from vitdense.preflight.kinds import (
+    check_place,
+    check_replaced,
+    check_types,
+)
 from vitdense.preflight.options import CommonOptions
+from vitdense.preflight.values import check_values
 
 # The visualization hook of each library that a config may be written for.
 VISUALIZATION_HOOKS = {
     'mmdet': 'DetVisualizationHook',
     'mmseg': 'SegVisualizationHook',
+}
+# What its Runner registers of itself.
+MMENGINE_HOOKS = {
+    *('runtime_info', 'timer', 'sampler_seed', 'logger'),
+    *('param_scheduler', 'checkpoint'),
 }
 
 
@@ -36,6 +46,7 @@ def load_config(options: CommonOptions) -> Config:
     cfg = copy.deepcopy(before)
     for key, value in options.cfg_options.items():
         with named(f'--cfg-options {key}'):
+            check_place(cfg, key, value)
             _make_room(cfg, key, value)
             cfg.merge_from_dict({key: value})
     scope = cfg.get('default_scope')
@@ -48,6 +59,11 @@ def load_config(options: CommonOptions) -> Config:
     check_replaced(before, cfg, options.cfg_options)
     check_types(cfg)
     check_keys(before, cfg, options.cfg_options)
+    check_values(before, cfg, options.cfg_options)
+    hooks = default_hooks(cfg)
+    for name in set(hooks) - MMENGINE_HOOKS:
+        if hooks[name] is None:  # mmengine lets only its own be taken away
+            hooks.pop(name)
     cfg.launcher = options.launcher
     if options.work_dir is not None:
         cfg.work_dir = options.work_dir

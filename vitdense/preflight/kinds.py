@@ -10,7 +10,7 @@ MAPPINGS = (
     *('model', 'optim_wrapper', 'train_cfg', 'val_cfg', 'test_cfg'),
     *('train_dataloader', 'val_dataloader', 'test_dataloader'),
     *('default_hooks', 'env_cfg', 'log_processor', 'randomness'),
-    *('auto_scale_lr', 'tta_model', 'custom_imports'),
+    *('auto_scale_lr', 'tta_model', 'custom_imports', 'visualizer'),
 )
 LISTS = (
     *('custom_hooks', 'param_scheduler', 'tta_pipeline'),
@@ -20,6 +20,48 @@ TRAINED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TESTED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 # A mapping, or the name of one.
 NAMED = ('arch',)
+
+
+def check_place(cfg: Config, option: str, value: Any) -> None:
+    """See that an option leads to what a value can be merged into.
+
+    Args:
+        cfg: The config without it.
+        option: A dotted key.
+        value: What it sets there.
+
+    Raises:
+        ValueError: If it leads into a plain value, or would put a mapping in
+            its place, or a plain value into a list.
+    """
+    keys = option.split('.')
+    node: Any = cfg._cfg_dict
+    for index, key in enumerate(keys):
+        place = '.'.join(keys[:index])
+        if isinstance(node, list | tuple) and not key.isdigit():
+            raise ValueError(
+                f'--cfg-options {option}: {place} is a list; a number belongs '
+                f'in the place of {key!r}'
+            )
+        if not isinstance(node, Mapping | list | tuple):
+            raise ValueError(
+                f'--cfg-options {option}: {place} is {node!r}, which has no '
+                f'key {key!r}'
+            )
+        parent, node = node, child(node, key)
+        if node is None:
+            return
+    mapping = isinstance(value, Mapping)
+    if isinstance(parent, list | tuple) and not mapping:
+        raise ValueError(
+            f'--cfg-options {option}={value!r}: only a mapping can be merged '
+            'into a list; set the whole list'
+        )
+    if mapping and not isinstance(node, Mapping) and '_delete_' not in value:
+        raise ValueError(
+            f'--cfg-options {option}={value!r}: the config has {node!r} '
+            'there; a mapping with _delete_=True takes its place'
+        )
 
 
 def check_replaced(

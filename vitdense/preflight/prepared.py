@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from vitdense.checkpoint.whole_file import remove_parts
+from vitdense.checkpoint.whole_file import clear_up
 from vitdense.engine.errors import Preempted, full_disk_stops
 from vitdense.engine.processes import leave
 from vitdense.engine.runner import (
@@ -56,12 +56,13 @@ class Prepared:
             FolderInUseError: If another run is writing there.
             TrainingStoppedError: If there is no room to write.
         """
+        barrier()  # what is cleared up, no process still reads
         with ExitStack() as stack:
             for folder in checkpoint_folders(self.cfg):
                 killed = stack.enter_context(occupied(str(folder)))
                 if killed:
                     self.notes.append(f'a run was killed here: {killed}')
-                left = remove_parts(folder) if is_main_process() else []
+                left = clear_up(folder) if is_main_process() else []
                 if left:
                     self.notes.append(f'removed {len(left)} unfinished files')
             preempted = None

@@ -37,7 +37,11 @@ LOADER = {
 
 
 def _environment(
-    *, cudnn_benchmark: bool, mp_cfg: Any, dist_cfg: Any, resource_limit: int
+    *,
+    cudnn_benchmark: bool,
+    mp_cfg: Mapping[str, Any],
+    dist_cfg: Mapping[str, Any],
+    resource_limit: int,
 ) -> None:
     """What ``Runner.setup_env`` reads of its one argument."""
 
@@ -137,22 +141,32 @@ class Readers(NamedTuple):
 
 def readers(place: str, node: Mapping[str, Any]) -> Readers:
     """What reads the mapping at a place of a config."""
-    targets: list[Any] = []
-    names: set[str] = set()
-    # the type of clip_grad is the name of a norm
-    built = 'type' in node and place != 'optim_wrapper.clip_grad'
-    for pattern, known, more in READERS:
-        if re.fullmatch(pattern, place):
-            targets += () if built else known
-            names |= more
-    if built:
-        targets += resolve(node['type'])
+    names = {
+        name
+        for pattern, _, more in READERS
+        if re.fullmatch(pattern, place)
+        for name in more
+    }
+    targets = targets_at(place, node)
     closed = bool(targets)
     for target in targets:
         own, whole = parameters(target)
         names |= own
         closed &= whole
     return Readers(names, closed)
+
+
+def targets_at(place: str, node: Mapping[str, Any]) -> list[Any]:
+    """The classes and functions that take keys of a mapping as parameters."""
+    # the type of clip_grad is the name of a norm
+    if 'type' in node and place != 'optim_wrapper.clip_grad':
+        return resolve(node['type'])
+    return [
+        target
+        for pattern, known, _ in READERS
+        if re.fullmatch(pattern, place)
+        for target in known
+    ]
 
 
 def resolve(kind: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from mmengine.runner import find_latest_checkpoint
 
 from vitdense.checkpoint.errors import CheckpointError
 from vitdense.checkpoint.sharded import is_checkpoint
+from vitdense.checkpoint.whole_file import left_aside
 from vitdense.engine.checkpoint_hook import LAST
 from vitdense.preflight.model import check_exists, read_checkpoint
 from vitdense.preflight.options import TrainOptions
@@ -92,18 +93,26 @@ def checkpoints_of(cfg: Config) -> list[str]:
     hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     own = re.escape(hook.get('filename_tmpl') or 'epoch_{}.pth')
     written = re.compile(rf'iter_\d+\.pth|{own.replace(_BRACES, _NUMBER)}')
+    places = {
+        name: path
+        for folder in checkpoint_folders(cfg)
+        for name, path in (
+            *((path, path) for path in folder.glob('*')),
+            *left_aside(folder).items(),
+        )
+    }
     found = sorted(
         (
             path
-            for folder in checkpoint_folders(cfg)
-            for path in folder.glob('*')
-            if written.fullmatch(path.name)
+            for name, path in places.items()
+            if written.fullmatch(name.name)
         ),
         key=lambda path: path.stat().st_mtime_ns,
         reverse=True,
     )
     if Path(cfg.work_dir, LAST).is_file():
         last = Path(str(find_latest_checkpoint(cfg.work_dir)))
+        last = places.get(last, last)
         if last.exists():
             found = [last, *(path for path in found if path != last)]
     return [str(path) for path in found]
