@@ -241,6 +241,34 @@ class PyramidBackbone(BaseModule):
             )
         self._is_init = True
 
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of all stages."""
+        return sum(len(stage.blocks) for stage in self.stages)
+
+    def parameter_depths(self) -> dict[str, int]:
+        """The depth of every parameter by name, from 0 to ``num_blocks + 1``.
+
+        A block's is its place among the blocks of all stages, from 1; that
+        of what comes before it, such as positions or a later stage's patch
+        embedding, is that of the block before, or 0; of a stage's norm, that
+        of its last block. What follows all stages is one deeper than they.
+        """
+        names = (name for name, _ in self.named_parameters())
+        depths = dict.fromkeys(names, self.num_blocks + 1)
+        before = 0
+        for index, stage in enumerate(self.stages):
+            for name, _ in stage.named_parameters():
+                part, _, rest = name.partition('.')
+                depth = before
+                if part == 'blocks':
+                    depth += 1 + int(rest.partition('.')[0])
+                elif part == 'norm':
+                    depth += len(stage.blocks)
+                depths[f'stages.{index}.{name}'] = depth
+            before += len(stage.blocks)
+        return depths
+
     def _freeze(self) -> None:
         if self.frozen_stages >= 0:
             parts = [self.stages[0].patch_embed]

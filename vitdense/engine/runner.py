@@ -147,10 +147,17 @@ class PreparedRunner(Runner):
         """Scale by the batch size that the config states.
 
         A loader that is built does not know it where a batch sampler does.
+        What is logged as the rate of an optimizer of several groups is scaled
+        too.
         """
         loader = self._train_dataloader
         self._train_dataloader = self.cfg.train_dataloader
+        logged = getattr(optim_wrapper, 'base_param_settings', None)
+        groups = optim_wrapper.param_groups if logged else []
+        before = [group['lr'] for group in groups]
         super().scale_lr(optim_wrapper, auto_scale_lr)
+        if logged:
+            logged['lr'] *= groups[0]['lr'] / before[0]
         self._train_dataloader = loader
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
