@@ -22,6 +22,7 @@ NAMES = ('vitdense.PVT:v2-b2', 'vitdense.ViT:dinov3-s', 'vitdense.ViT:base')
 KINDS = ('all', 'none', 'attention', 'lora')
 CLASSES = 150
 MEBI = 1 << 20
+Row = tuple[Connection, dict[str, Any]]
 COLUMNS = (
     *('backbone', 'tune', 'peak memory, MiB', 'of all', 'step, s', 'of all'),
     *('trained, M', 'checkpoint, MiB'),
@@ -35,9 +36,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('names', nargs='*', metavar='NAME', default=NAMES)
     parser.add_argument('--size', type=int, default=512, help='in pixels')
-    parser.add_argument('--batch', type=int, default=2, help='images')
+    parser.add_argument('--batch', type=int, default=1, help='images')
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--repeats', type=int, default=5, help='steps timed')
+    parser.add_argument('--repeats', type=int, default=3, help='steps timed')
     return parser.parse_args()
 
 
@@ -92,9 +93,7 @@ def serve(
 
 
 @contextmanager
-def row(
-    name: str, kind: str, args: argparse.Namespace
-) -> Iterator[tuple[Connection, dict[str, Any]]]:
+def row(name: str, kind: str, args: argparse.Namespace) -> Iterator[Row]:
     """A row's process, when it has told its memory and sizes."""
     context = get_context('spawn')
     pipe, theirs = context.Pipe()
@@ -111,30 +110,39 @@ def row(
 
 def measure(name: str, args: argparse.Namespace) -> Iterator[list[str]]:
     """The rows of a backbone, as texts."""
-    rows, times = {}, {kind: [] for kind in KINDS}
-    # two processes at a time: all four may not fit in memory
-    for kind in KINDS:
-        with row(name, 'all', args) as first, row(name, kind, args) as own:
-            rows[kind] = {**own[1], 'base': first[1]['peak']}
-            pairs = []
-            for _ in range(args.repeats):
-                pair = []
-                for pipe, _ in (first, own):
-                    pipe.send(True)
-                    pair.append(pipe.recv())
-                pairs.append(pair)
-            whole, part = (
-                median(column) for column in zip(*pairs, strict=True)
-            )
-            times[kind] = [part, part / whole]
-    for kind, found in rows.items():
-        seconds, ratio = times[kind]
-        yield [
-            *(name, kind, f'{found["peak"] / MEBI:.0f}'),
-            f'{found["peak"] / found["base"]:.2f} x',
-            *(f'{seconds:.2f}', f'{ratio:.2f} x'),
-            *(f'{found["trained"] / 1e6:.2f}', f'{found["size"] / MEBI:.1f}'),
-        ]
+    first, *others = KINDS
+    with row(name, first, args) as whole:
+        yield texts(name, first, whole[1], whole[1], timed([whole], args))
+        # two processes at a time: all may not fit in memory
+        for kind in others:
+            with row(name, kind, args) as own:
+                times = timed([whole, own], args)
+                yield texts(name, kind, own[1], whole[1], times)
+
+
+def timed(rows: list[Row], args: argparse.Namespace) -> list[float]:
+    """Median seconds of a step of each of some rows, taken in turns."""
+    columns: list[list[float]] = [[] for _ in rows]
+    for _ in range(args.repeats):
+        for (pipe, _), column in zip(rows, columns, strict=True):
+            pipe.send(True)
+            column.append(pipe.recv())
+    return [median(column) for column in columns]
+
+
+def texts(
+    name: str,
+    kind: str,
+    own: dict[str, Any],
+    whole: dict[str, Any],
+    times: list[float],
+) -> list[str]:
+    return [
+        *(name, kind, f'{own["peak"] / MEBI:.0f}'),
+        f'{own["peak"] / whole["peak"]:.2f} x',
+        *(f'{times[-1]:.2f}', f'{times[-1] / times[0]:.2f} x'),
+        *(f'{own["trained"] / 1e6:.2f}', f'{own["size"] / MEBI:.1f}'),
+    ]
 
 
 def main() -> None:

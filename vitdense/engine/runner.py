@@ -250,9 +250,15 @@ def screen_handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 def is_for_the_screen(record: logging.LogRecord) -> bool:
-    """Whether it is a warning or an error, of today rather than of later."""
+    """Whether it is a warning or an error, of today rather than of later.
+
+    Nor what was asked for: a line for each parameter that does not learn.
+    """
     serious = record.levelno >= logging.WARNING
-    return serious and 'deprecated' not in record.getMessage()
+    return serious and not any(
+        text in record.getMessage()
+        for text in ('deprecated', 'skipped since its requires_grad=False')
+    )
 
 
 def ignore_deprecations() -> None:
