@@ -60,9 +60,9 @@ def serve(
     held = _process_bytes('VmRSS')
     spec = parse_backbone(name)
     spec.arguments['tune'] = kind
-    model = nn.Module()
-    model.backbone = backbone = build_backbone(spec)
-    model.head = head = nn.Conv2d(backbone.out_channels[-1], CLASSES, 1)
+    backbone: Any = build_backbone(spec)
+    head = nn.Conv2d(backbone.out_channels[-1], CLASSES, 1)
+    model = nn.ModuleDict({'backbone': backbone, 'head': head})
     backbone.base_loaded = True  # as if by init_cfg
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned)

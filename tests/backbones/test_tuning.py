@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def learned(model: nn.Module) -> dict[str, nn.Parameter]:
     return {n: p for n, p in model.named_parameters() if p.requires_grad}
 
 
-def loss_of(model: nn.Module, batch: Tensor) -> Tensor:
+def loss_of(model: Callable[..., Any], batch: Tensor) -> Tensor:
     return sum(level.square().mean() for level in model(batch))
 
 

@@ -60,7 +60,8 @@ def test_round_trip(load: Any, kind: str) -> None:
 def test_another_base(load: Any) -> None:
     model, other = Model('none'), Model('none')
     state = saved(model)
-    other.backbone.stages[0].pos_embed.data[0, 0, 0] += 1e-6
+    stage: Any = other.backbone.stages[0]
+    stage.pos_embed.data[0, 0, 0] += 1e-6
     before = {n: t.clone() for n, t in other.state_dict().items()}
     with pytest.raises(CheckpointError, match='has none or another, of'):
         load(other, state)
