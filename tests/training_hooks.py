@@ -12,6 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from vitdense.engine.rank_state import bare_model
+
 
 @HOOKS.register_module()
 class StepLosses(Hook):
@@ -86,3 +88,13 @@ class SignalInSave(Hook):
                 to_disk(fd)
 
             os.fsync = signalled
+
+
+@HOOKS.register_module()
+class SaveWeightsOfAll(Hook):
+    """Has each process write its model's weights when it has trained."""
+
+    def after_train(self, runner: Runner) -> None:
+        """Write them, named after the process."""
+        state = bare_model(runner).state_dict()
+        torch.save(state, Path(runner.work_dir, f'{get_rank()}.weights'))

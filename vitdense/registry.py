@@ -51,6 +51,9 @@ METRICS = _child(roots.METRICS, 'vitdense.datasets.registered')
 LOOPS = _child(roots.LOOPS, 'vitdense.engine')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, 'vitdense.engine')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    roots.OPTIM_WRAPPER_CONSTRUCTORS, 'vitdense.engine'
+)
 TRANSFORMS = _child(roots.TRANSFORMS, 'vitdense.datasets.registered')
 
 # No parts of ours yet, but names to find for inherited configs.
@@ -59,7 +62,6 @@ for _root in (
     roots.EVALUATOR,
     roots.LOG_PROCESSORS,
     roots.OPTIMIZERS,
-    roots.OPTIM_WRAPPER_CONSTRUCTORS,
     roots.PARAM_SCHEDULERS,
     roots.TASK_UTILS,
     roots.VISBACKENDS,

@@ -4,10 +4,12 @@ B images, C channels, H x W pixels or cells.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate, islice
 from operator import mul
 from typing import Any, ClassVar
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -15,6 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from vitdense.backbones.arch import is_integer, resolve_arch
 from vitdense.backbones.family import Family
 from vitdense.backbones.stage import Stage
+from vitdense.backbones.tuning import ADDED, plain_name, resolve_tuning
+from vitdense.checkpoint.base import fill_in, same
 from vitdense.layers.tokens import to_tokens
 
 LARGEST_MINIMUM_PX = 4096
@@ -42,6 +46,13 @@ class PyramidBackbone(BaseModule):
         with_cp: Recomputes blocks in the backward pass to save memory.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` loads strictly;
             see ``vitdense.checkpoint``. None keeps the random weights.
+        tune: What learns: 'all'; 'none', which is then in eval mode;
+            'attention', the attention of all blocks and learned positions;
+            'lora', low-rank matrices beside the Linears of attention, by
+            ``peft``, or ``dict(type='lora', rank=16, alpha=16,
+            dropout=0.0, targets='attention')`` with ``targets='all'`` for
+            all Linears of the blocks. BatchNorms beside what does not learn
+            are in eval mode. Not together with ``frozen_stages``.
 
     Attributes:
         arch: The architecture, an entry of the family's table or like one.
@@ -49,12 +60,15 @@ class PyramidBackbone(BaseModule):
         out_channels: Channels of the levels output.
         out_strides: Their strides, in input pixels.
         min_size: Least height and width of an image, in pixels.
+        tuning: What ``tune`` asks for.
+        base_loaded: Whether what does not learn is as ``init_cfg`` loads it.
 
     Raises:
         ValueError, TypeError: If an argument does not fit, naming it.
     """
 
     family: ClassVar[Family]
+    base_loaded = False
 
     def __init__(
         self,
@@ -68,6 +82,7 @@ class PyramidBackbone(BaseModule):
         init_cfg: Mapping[str, Any]
         | Sequence[Mapping[str, Any]]
         | None = None,
+        tune: str | Mapping[str, Any] = 'all',
     ) -> None:
         super().__init__(init_cfg)
         self.arch_name, self.arch = resolve_arch(
@@ -90,6 +105,13 @@ class PyramidBackbone(BaseModule):
                 f'{self._title}: frozen_stages={frozen_stages!r} is not in '
                 f'-1..{built}'
             )
+        self.tuning = resolve_tuning(self._title, tune)
+        if frozen_stages >= 0 and self.tuning.type != 'all':
+            raise ValueError(
+                f'{self._title}: frozen_stages={frozen_stages} and tune='
+                f'{tune!r} both say what learns; choose frozen_stages=-1 or '
+                "tune='all'"
+            )
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         for stage in self.stages:
@@ -98,6 +120,7 @@ class PyramidBackbone(BaseModule):
         self.out_channels = tuple(self.stages[i].dim for i in self.out_indices)
         self.out_strides = tuple(strides[i] for i in self.out_indices)
         self.min_size = self._find_min_size()
+        self.tuning.prepare(self)
         self._freeze()
 
     def build_stages(
@@ -209,7 +232,8 @@ class PyramidBackbone(BaseModule):
         levels = []
         tokens, hw = to_tokens(images), (height, width)
         for index, stage in enumerate(self.stages):
-            tokens, hw = stage(tokens, hw)
+            with _recorded(stage, tokens):
+                tokens, hw = stage(tokens, hw)
             if index in self.out_indices:
                 levels.append(self.level(stage, tokens, hw))
         return tuple(levels)
@@ -239,7 +263,36 @@ class PyramidBackbone(BaseModule):
             load_backbone(
                 self, config['checkpoint'], sha256=config.get('sha256')
             )
+            self.base_loaded = True
         self._is_init = True
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of all stages."""
+        return sum(len(stage.blocks) for stage in self.stages)
+
+    def parameter_depths(self) -> dict[str, int]:
+        """The depth of every parameter by name, from 0 to ``num_blocks + 1``.
+
+        A block's is its place among the blocks of all stages, from 1; that
+        of what comes before it, such as positions or a later stage's patch
+        embedding, is that of the block before, or 0; of a stage's norm, that
+        of its last block. What follows all stages is one deeper than they.
+        """
+        names = (name for name, _ in self.named_parameters())
+        depths = dict.fromkeys(names, self.num_blocks + 1)
+        before = 0
+        for index, stage in enumerate(self.stages):
+            for name, _ in stage.named_parameters():
+                part, _, rest = name.partition('.')
+                depth = before
+                if part == 'blocks':
+                    depth += 1 + int(rest.partition('.')[0])
+                elif part == 'norm':
+                    depth += len(stage.blocks)
+                depths[f'stages.{index}.{name}'] = depth
+            before += len(stage.blocks)
+        return depths
 
     def _freeze(self) -> None:
         if self.frozen_stages >= 0:
@@ -247,16 +300,59 @@ class PyramidBackbone(BaseModule):
             parts += self.stages[: self.frozen_stages]
             for part in parts:
                 part.requires_grad_(False).eval()
+        learns = self.tuning.learns
+        for name, parameter in self.named_parameters():
+            if not learns(name):
+                parameter.requires_grad_(False)
+        for name, module in self.named_modules():
+            if isinstance(module, _BatchNorm) and not learns(f'{name}.'):
+                module.eval()
+
+    def plain_names(self) -> dict[str, str]:
+        """Names in the state dict of all but adapters.
+
+        Each with its name in the same backbone without adapters.
+        """
+        return {n: plain_name(n) for n in self.state_dict() if ADDED not in n}
+
+    def base_names(self) -> dict[str, str]:
+        """Those of ``plain_names`` that ``tune`` keeps as they are."""
+        plain = self.plain_names()
+        return {n: p for n, p in plain.items() if not self.tuning.learns(n)}
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        own = self.state_dict()
+        fill_in(state_dict, prefix, own, self.plain_names())
+        self.base_loaded = self.base_loaded and all(
+            same(own[name], state_dict.get(prefix + name, own[name]))
+            for name in self.base_names()
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def train(self, mode: bool = True) -> 'PyramidBackbone':
         """Sets the mode; frozen parts and, if asked, BatchNorms stay."""
-        super().train(mode)
+        super().train(mode and self.tuning.type != 'none')
         self._freeze()
         if mode and self.norm_eval:
             for module in self.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
+
+
+def _recorded(stage: Stage, tokens: Tensor) -> AbstractContextManager[Any]:
+    """Where no gradient can come of a stage, it runs as without gradients.
+
+    Nothing would be kept for a backward pass, but shortcuts would be missed.
+    """
+    learns = tokens.requires_grad or any(
+        parameter.requires_grad for parameter in stage.parameters()
+    )
+    if learns or torch.compiler.is_compiling():
+        return nullcontext()
+    return torch.no_grad()
 
 
 def known_backbones() -> list[type[PyramidBackbone]]:

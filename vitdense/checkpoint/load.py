@@ -49,7 +49,7 @@ def load_backbone(
     family = model.family
     if source == OFFICIAL:
         source = family.official_url(model.arch_name)
-    targets = model.state_dict()
+    targets = _plain_state(model)
     if any(tensor.is_meta for tensor in targets.values()):
         raise CheckpointError(
             f'{source}: the model is on the meta device, which holds no values'
@@ -94,11 +94,20 @@ def with_own_backbone(
         return held
     with blaming(source):
         found = unwrap(theirs)
-    targets = backbone.state_dict()
-    built, _ = _fit(backbone, found, source, targets)
+    built, _ = _fit(backbone, found, source, _plain_state(backbone))
     rest = {n: t for n, t in held.items() if n not in theirs}
-    filled = {**targets, **built}
-    return {**{f'{BACKBONE}{n}': t for n, t in filled.items()}, **rest}
+    names = backbone.plain_names()
+    filled = {
+        f'{BACKBONE}{name}': built.get(names.get(name, ''), tensor)
+        for name, tensor in backbone.state_dict().items()
+    }
+    return {**filled, **rest}
+
+
+def _plain_state(model: PyramidBackbone) -> dict[str, Tensor]:
+    """A backbone's tensors by their names without adapters."""
+    own = model.state_dict()
+    return {plain: own[name] for name, plain in model.plain_names().items()}
 
 
 def _fit(

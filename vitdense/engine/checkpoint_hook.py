@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from vitdense.checkpoint.base import leave_out_bases
 from vitdense.checkpoint.reading.digest import CONTENT_SHA256, digest_content
 from vitdense.checkpoint.sharded import without_sharded
 from vitdense.checkpoint.whole_file import remove, whole_file
@@ -38,7 +39,9 @@ class SafeCheckpointHook(CheckpointHook):
 
     A checkpoint is written beside its name, to the disk, and renamed; only
     then ``last_checkpoint`` names it, relative to its own folder, and what is
-    outdated is removed. It holds a digest of its content, and what the loops
+    outdated is removed. It holds what was trained: where a backbone's ``tune``
+    keeps weights as ``init_cfg`` loads them, their digest stands for them.
+    It holds a digest of its content, and what the loops
     of ``vitdense.engine.loops`` go on from, so that a resumed run ends as if
     it had never been interrupted. Before an evaluation it saves too, unless
     this place is saved already, so that the evaluation can be left.
@@ -47,11 +50,13 @@ class SafeCheckpointHook(CheckpointHook):
         save_every: Time between two checkpoints, beside ``interval``: seconds
             or a text such as ``'10m'`` (s, m, h or d); None for never. They
             are named after their iteration, and the last two are kept.
+        save_base: Whether checkpoints hold, too, what ``tune`` keeps.
         settings: The arguments of mmengine's hook.
 
     Raises:
         TypeError: If mmengine's hook has no such argument.
-        ValueError: If ``save_every`` is no length of time.
+        ValueError: If ``save_every`` is no length of time, or ``save_base``
+            neither True nor False.
     """
 
     # after whatever else a step or an evaluation changes
@@ -61,6 +66,7 @@ class SafeCheckpointHook(CheckpointHook):
         self,
         *,
         save_every: str | float | None = None,
+        save_base: bool = False,
         **settings: Any,
     ) -> None:
         remote = '://' in str(settings.get('out_dir'))
@@ -75,6 +81,10 @@ class SafeCheckpointHook(CheckpointHook):
                 f'default_hooks.checkpoint takes no {sorted(self.args)}'
             )
         self.save_every_s = seconds(save_every)
+        if not isinstance(save_base, bool):
+            raise ValueError(f'save_base={save_base!r} is not True or False')
+        self.save_base = save_base
+        self._bases: dict[str, str] = {}
         self.saved_at: int | None = None
         self._between: list[str] = []
         self._states: list[dict[str, Any]] | None = None
@@ -128,9 +138,12 @@ class SafeCheckpointHook(CheckpointHook):
                 'ranks': self._states,
                 'identity': self._identity,
             }
-        if is_sharded(bare_model(runner)):
+        model = bare_model(runner)
+        if is_sharded(model):
             for name in SHARDED.intersection(checkpoint):
                 checkpoint[name] = without_sharded(checkpoint[name])
+        elif not self.save_base and 'ema_state_dict' not in checkpoint:
+            leave_out_bases(model, checkpoint['state_dict'], self._bases)
         checkpoint[CONTENT_SHA256] = digest_content(checkpoint)
 
     def after_load_checkpoint(

@@ -147,10 +147,17 @@ class PreparedRunner(Runner):
         """Scale by the batch size that the config states.
 
         A loader that is built does not know it where a batch sampler does.
+        What is logged as the rate of an optimizer of several groups is scaled
+        too.
         """
         loader = self._train_dataloader
         self._train_dataloader = self.cfg.train_dataloader
+        logged = getattr(optim_wrapper, 'base_param_settings', None)
+        groups = optim_wrapper.param_groups if logged else []
+        before = [group['lr'] for group in groups]
         super().scale_lr(optim_wrapper, auto_scale_lr)
+        if logged:
+            logged['lr'] *= groups[0]['lr'] / before[0]
         self._train_dataloader = loader
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
@@ -243,9 +250,15 @@ def screen_handlers(logger: logging.Logger) -> list[logging.Handler]:
 
 
 def is_for_the_screen(record: logging.LogRecord) -> bool:
-    """Whether it is a warning or an error, of today rather than of later."""
+    """Whether it is a warning or an error, of today rather than of later.
+
+    Nor what was asked for: a line for each parameter that does not learn.
+    """
     serious = record.levelno >= logging.WARNING
-    return serious and 'deprecated' not in record.getMessage()
+    return serious and not any(
+        text in record.getMessage()
+        for text in ('deprecated', 'skipped since its requires_grad=False')
+    )
 
 
 def ignore_deprecations() -> None:

@@ -23,7 +23,7 @@ from vitdense.checkpoint.matching.classes import (
     class_tensors,
 )
 from vitdense.preflight.classes import class_heads, set_num_classes
-from vitdense.preflight.model import check_shapes, weights_of
+from vitdense.preflight.model import check_shapes, whole_weights
 
 HELD_OPTION = '--classes-of-checkpoint'
 
@@ -71,7 +71,8 @@ def begin_from(
         FileNotFoundError: If there is no ``classes_file``.
     """
     own = model.state_dict()
-    held = with_own_backbone(model, weights_of(content), source)
+    weights = whole_weights(model, source, content)
+    held = with_own_backbone(model, weights, source)
     names = classes_held(source, content, classes_file)
     if names is None or not classes:
         return _begin_unnamed(own, source, held, bool(classes))

@@ -9,6 +9,8 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from vitdense.backbones.family import OFFICIAL
+from vitdense.checkpoint.base import fill_in, tuned
+from vitdense.checkpoint.errors import blaming
 from vitdense.checkpoint.load import shapes_of
 from vitdense.checkpoint.matching.rules import Shape
 from vitdense.checkpoint.sharded import is_checkpoint
@@ -119,6 +121,21 @@ def weights_of(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix('module.'): v for name, v in state.items()}
 
 
+def whole_weights(
+    model: nn.Module, source: str, content: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A checkpoint's tensors, with the model's base if they leave it out.
+
+    Raises:
+        CheckpointError: If the model has another base.
+    """
+    weights = weights_of(content)
+    with blaming(repr(source)):
+        for prefix, part in tuned(model):
+            fill_in(weights, prefix, part.state_dict(), part.plain_names())
+    return weights
+
+
 def check_weights(
     model: nn.Module, source: str, content: Mapping[str, Any]
 ) -> None:
@@ -132,8 +149,9 @@ def check_weights(
     Raises:
         ValueError: If a name or a shape does not match.
     """
-    own = getattr(model, 'module', model).state_dict()
-    check_shapes(shapes_of(own), source, shapes_of(weights_of(content)))
+    inner = getattr(model, 'module', model)
+    held = whole_weights(inner, source, content)
+    check_shapes(shapes_of(inner.state_dict()), source, shapes_of(held))
 
 
 def check_shapes(

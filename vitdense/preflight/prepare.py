@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from vitdense.checkpoint import set_pickle_trust
+from vitdense.checkpoint.base import leaves_base_out
 from vitdense.engine.processes import (
     find_launcher,
     join,
@@ -41,6 +42,7 @@ from vitdense.preflight.model import (
     check_training_state,
     check_weights,
     pretrained_file,
+    weights_of,
 )
 from vitdense.preflight.options import (
     CommonOptions,
@@ -181,6 +183,8 @@ def _check(
         start, content, broken = read_first_whole(starts)
         cfg.load_from = start
         prepared.notes += [f'left out: {each}' for each in broken]
+        if 'train' not in splits and leaves_base_out(weights_of(content)):
+            rehearsal.set_weights()
         if (
             isinstance(options, TrainOptions)
             and not cfg.get('resume')

@@ -75,7 +75,7 @@ class CvT(PyramidBackbone):
         norm_cfg: The BatchNorms of the projections: ``type`` ('BN' or
             'SyncBN') and optionally ``eps``, ``momentum``,
             ``requires_grad``.
-        out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See
+        out_indices, frozen_stages, norm_eval, with_cp, init_cfg, tune: See
             ``PyramidBackbone``. A few images for each device are too few for
             the BatchNorms: use ``norm_eval=True``, from trained weights, or
             'SyncBN'.
@@ -99,6 +99,7 @@ class CvT(PyramidBackbone):
         init_cfg: Mapping[str, Any]
         | Sequence[Mapping[str, Any]]
         | None = None,
+        tune: str | Mapping[str, Any] = 'all',
     ) -> None:
         # before the base, which builds the stages
         self._make_norm = batch_norm_maker('CvT', norm_cfg)
@@ -111,6 +112,7 @@ class CvT(PyramidBackbone):
             norm_eval=norm_eval,
             with_cp=with_cp,
             init_cfg=init_cfg,
+            tune=tune,
         )
 
     def build_stages(

@@ -84,7 +84,7 @@ class PVT(PyramidBackbone):
         in_channels: Channels of the images.
         drop_path_rate: Stochastic depth of the last block; None takes the
             arch's. The blocks before it ramp up from 0, across all stages.
-        out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See
+        out_indices, frozen_stages, norm_eval, with_cp, init_cfg, tune: See
             ``PyramidBackbone``. There is no BatchNorm for ``norm_eval``.
 
     Raises:

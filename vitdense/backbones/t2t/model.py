@@ -125,7 +125,7 @@ class T2TViT(PyramidBackbone):
             arch's. It ramps up from 0 over the blocks of the published
             network (those at stride 32 have the full rate), or over those of
             all stages in a pyramid.
-        out_indices, frozen_stages, norm_eval, with_cp, init_cfg: See
+        out_indices, frozen_stages, norm_eval, with_cp, init_cfg, tune: See
             ``PyramidBackbone``. There is no BatchNorm for ``norm_eval``.
 
     Raises:

@@ -95,8 +95,8 @@ class ViT(PyramidBackbone):
         frozen_stages: -1 freezes nothing, 0 the embedding (stem, positions
             and tokens), k > 0 also the first k blocks; with all blocks the
             final norm too.
-        norm_eval, with_cp, init_cfg: See ``PyramidBackbone``. Only the stem
-            'hmlp' has BatchNorms.
+        norm_eval, with_cp, init_cfg, tune: See ``PyramidBackbone``. Only the
+            stem 'hmlp' has BatchNorms.
 
     Raises:
         ValueError, TypeError: If an argument does not fit, naming it.
@@ -116,6 +116,7 @@ class ViT(PyramidBackbone):
         init_cfg: Mapping[str, Any]
         | Sequence[Mapping[str, Any]]
         | None = None,
+        tune: str | Mapping[str, Any] = 'all',
     ) -> None:
         super().__init__(
             arch,
@@ -126,6 +127,7 @@ class ViT(PyramidBackbone):
             norm_eval,
             with_cp,
             init_cfg,
+            tune,
         )
         self.norm = nn.LayerNorm(self.arch.dim, eps=self.arch.norm_eps)
         self._freeze()

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..base import BASE_SHA256
 from ..errors import CheckpointError
 
 # In order of preference: the averaged weights are the published ones.
@@ -53,6 +54,12 @@ def unwrap(content: Any) -> BackboneTensors:
         }
         notes.append(f"took the tensors under '{BACKBONE}'")
         _strip_wrapper(found)
+    if BASE_SHA256 in found.tensors:
+        raise CheckpointError(
+            'it holds what was trained and leaves out the rest of the '
+            'backbone; with default_hooks.checkpoint.save_base=True files '
+            'are whole'
+        )
     return found
 
 
