@@ -20,7 +20,7 @@ PACKAGE = ROOT / 'vitdense'
 MAY_IMPORT = {
     'layers': [],
     'ops': [],
-    'compat': ['checkpoint', 'ops'],
+    'compat': ['checkpoint', 'datasets.coco_scorer', 'ops'],
     'backbones': [
         'layers',
         'registry',
@@ -46,6 +46,7 @@ MAY_IMPORT = {
     'benchmark': [
         'backbones.pyramid',
         'datasets.audit',
+        'datasets.coco_scorer',
         'ops.compiled',
         'reference.plain_backbone',
     ],

@@ -40,11 +40,15 @@ mmengine_default_scope      Nothing; it reads the private  both; until
                             list of default scopes, of     mmengine tells more
                             which mmengine tells only the  than the innermost
                             innermost.                     default scope.
+mmdet_coco_scorer           ``CocoMetric`` scores by       both; until mmdet
+                            hotcoco where that equals      lets one choose
+                            pycocotools to the bit.        the scorer.
 =========================== ============================== ==================
 """
 
 from vitdense.compat import (
     mmcv_missing_extension,
+    mmdet_coco_scorer,
     mmdet_operator_stubs,
     mmengine_checkpoint_reading,
     mmengine_config_packages,
@@ -62,3 +66,4 @@ def install() -> None:
     mmcv_missing_extension.install()
     mmdet_operator_stubs.install()  # imports what the line above makes
     mmengine_checkpoint_reading.install()
+    mmdet_coco_scorer.install()

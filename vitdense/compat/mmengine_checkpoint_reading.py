@@ -9,41 +9,18 @@ falls back to a load that runs whatever a pickle holds.
 import functools
 import sys
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from vitdense.compat.on_import import patch_module
 
 MODULE = 'mmengine.runner.checkpoint'
 
 
 def install() -> None:
     """Put the safe reader into mmengine, now or when it is imported."""
-    if MODULE in sys.modules:
-        _patch(sys.modules[MODULE])
-    elif not any(isinstance(f, _PatchOnImport) for f in sys.meta_path):
-        sys.meta_path.insert(0, _PatchOnImport())
-
-
-class _PatchOnImport(MetaPathFinder):
-    """Patches the module once it has run; ``import vitdense`` stays cheap."""
-
-    def find_spec(
-        self, fullname: str, path: Any, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != MODULE:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
-
-            def run_and_patch(module: ModuleType) -> None:
-                run(module)
-                _patch(module)
-
-            spec.loader.exec_module = run_and_patch  # type: ignore[method-assign]
-        return spec
+    patch_module(MODULE, _patch)
 
 
 def _patch(module: ModuleType) -> None:

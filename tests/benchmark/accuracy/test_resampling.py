@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from vitdense.benchmark.accuracy.average_precision import (
     MOST,
@@ -12,13 +13,15 @@ from vitdense.benchmark.accuracy.average_precision import (
     Matches,
     means,
 )
+from vitdense.benchmark.accuracy.influence import influences
 from vitdense.benchmark.accuracy.resampling import (
     draw_weights,
     intervals,
     p_values,
 )
 
-SIMULATED = 1000
+# five times a thousand: of so many, 0.3 % is one standard deviation
+SIMULATED = 5000
 CLASSES = 4
 
 
@@ -29,22 +32,48 @@ def test_all_images_are_drawn_as_often() -> None:
     assert (weights == draw_weights(50, 400, 1)).all()
 
 
-def test_what_resamples_are_too_high_is_taken_back() -> None:
+def test_as_far_as_resamples_are_to_either_side() -> None:
+    """And wider by Student's factor where few images decide."""
     samples = np.linspace(0.5, 0.7, 2001, dtype=np.float64)[:, None]
-    (low,), (high,) = intervals(np.array([0.55]), samples)
-    assert (low, high) == (pytest.approx(0.405), pytest.approx(0.595))
-    # as the test has it: an interval that leaves out 0 is p < 0.05
-    for value, likely in ((0.345, True), (0.355, False)):
-        (p,) = p_values(np.array([value]), samples)
-        (low,), (high,) = intervals(np.array([value]), samples, -1.0)
-        assert (low <= 0 <= high) == (p > 0.05) == likely
+    many = np.tile([[-1.0], [1.0]], (5000, 1))  # all as much
+    value = np.array([0.55])
+    (low,), (high,) = intervals(value, samples, many)
+    assert (low, high) == pytest.approx((0.41, 0.69), abs=2e-4)
+    few = np.zeros((100, 1))
+    few[:5, 0] = 4, -1, -1, -1, -1
+    kurtosis = 100 * (few**4).sum() / (few**2).sum() ** 2
+    factor = t.ppf(0.975, 200 / (kurtosis - 1)) / 1.95996 * (100 / 99) ** 0.5
+    assert factor > 1.2
+    (low,), (high,) = intervals(value, samples, few)
+    assert (high - low) / 0.28 == pytest.approx(factor, rel=1e-3)
+
+
+def test_p_says_what_the_interval_says() -> None:
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=(999, 400))
+    shares = rng.normal(size=(60, 400)) ** 3
+    value = rng.normal(1.8, 0.8, 400)
+    low, high = intervals(value, value + spread, shares)
+    p = p_values(value, value + spread, shares)
+    leaves_out = (low > 0) | (high < 0)
+    assert 0.2 < leaves_out.mean() < 0.8
+    # on the very edge, a difference may be one of the distances
+    clear = np.abs(p - 0.05) > 0.0011
+    assert clear.mean() > 0.9
+    assert ((p < 0.05) == leaves_out)[clear].all()
 
 
 def test_nothing_is_known_of_what_is_not_there() -> None:
     nothing = np.full((200, 1), np.nan)
     value = np.array([np.nan])
-    low, high = intervals(value, nothing)
-    assert np.isnan([low, high, p_values(value, nothing)]).all()
+    ends = intervals(value, nothing, nothing)
+    assert np.isnan([*ends, p_values(value, nothing, nothing)]).all()
+
+
+def test_no_doubt_where_no_image_differs() -> None:
+    ones, zeros = np.ones((200, 1)), np.zeros((50, 1))
+    low, high = intervals(np.ones(1), ones, zeros)
+    assert (low, high) == (1, 1)
 
 
 def detections(images: int, rng: np.random.Generator, skill: float) -> Matches:
@@ -90,6 +119,12 @@ def average_precision(matches: Matches, weights: IntArray) -> FloatArray:
     return means(matches, weights, MOST)[0].mean((1, 2))[:, None]
 
 
+def on_average_precision(matches: Matches, images: int) -> FloatArray:
+    """What images change in it, ``(I, 1)``."""
+    on = [influences(matches, k, images, MOST)[1] for k in range(CLASSES)]
+    return np.mean(on, axis=(0, 2))[:, None]
+
+
 def mean_iou(pixels: FloatArray, weights: IntArray) -> FloatArray:
     """mIoU ``(W, 1)`` of true positives, false ones and misses ``(I, K,
     3)``."""
@@ -97,6 +132,13 @@ def mean_iou(pixels: FloatArray, weights: IntArray) -> FloatArray:
         np.tensordot(weights.astype(float), pixels, 1), -1, 0
     )
     return (hit / (hit + wrong + missed)).mean(1, keepdims=True)
+
+
+def on_mean_iou(pixels: FloatArray, images: int) -> FloatArray:
+    assert len(pixels) == images
+    hit, every = pixels[..., 0], pixels.sum(-1)
+    ratio = hit.sum(0) / every.sum(0)
+    return ((hit - ratio * every) / every.sum(0)).mean(1, keepdims=True)
 
 
 def areas(images: int, rng: np.random.Generator, skill: float) -> FloatArray:
@@ -107,39 +149,58 @@ def areas(images: int, rng: np.random.Generator, skill: float) -> FloatArray:
     return np.stack([size * share, wrong, size * (1 - share)], -1)
 
 
+def test_influences_are_what_resamples_show() -> None:
+    """To first order, a resample changes a figure by those of its images."""
+    drawn = detections(300, np.random.default_rng(3), 0.0)
+    shares = on_average_precision(drawn, 300)
+    assert shares.sum() == pytest.approx(0, abs=1e-12)
+    weights = draw_weights(300, 200, 0)
+    samples = average_precision(drawn, weights)[:, 0]
+    expected = (weights @ shares)[:, 0]
+    assert np.corrcoef(samples, expected)[0, 1] > 0.97
+    assert expected.std() == pytest.approx(samples.std(), rel=0.1)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ('simulate', 'figure'),
-    [(detections, average_precision), (areas, mean_iou)],
+    ('simulate', 'figure', 'on_figure'),
+    [
+        (detections, average_precision, on_average_precision),
+        (areas, mean_iou, on_mean_iou),
+    ],
 )
 @pytest.mark.parametrize('images', [100, 400])
-def test_coverage(simulate: Callable, figure: Callable, images: int) -> None:
+def test_coverage(
+    simulate: Callable, figure: Callable, on_figure: Callable, images: int
+) -> None:
     """94 to 96 of 100 intervals hold what all pictures there are would give;
     so do those of the difference of two models."""
-    truth = {
-        skill: figure(
-            simulate(200_000, np.random.default_rng(9), skill),
-            np.ones((1, 200_000), np.int64),
-        )[0]
-        for skill in (0.0, 0.1)
-    }
-    held = {'a figure': 0, 'a difference': 0}
+    ones = np.ones((1, images), np.int64)
+    every = np.ones((1, 200_000), np.int64)
+    truth = []
+    for skill in (0.0, 0.1):
+        drawn = simulate(200_000, np.random.default_rng(9), skill)
+        truth.append(figure(drawn, every)[0])
+    expected = {'a figure': truth[0], 'a difference': truth[1] - truth[0]}
+    held = dict.fromkeys(expected, 0)
     for number in range(SIMULATED):
         weights = draw_weights(images, 400, number)
-        ones = np.ones((1, images), np.int64)
-        value, samples = {}, {}
-        for skill in truth:
+        known = []
+        for skill in (0.0, 0.1):
             # the same pictures, and about the same luck
             drawn = simulate(images, np.random.default_rng(number), skill)
-            value[skill] = figure(drawn, ones)[0]
-            samples[skill] = figure(drawn, weights)
-        low, high = intervals(value[0.0], samples[0.0])
-        held['a figure'] += int(low[0] <= truth[0.0][0] <= high[0])
-        low, high = intervals(
-            value[0.1] - value[0.0], samples[0.1] - samples[0.0], -1.0
-        )
-        expected = truth[0.1][0] - truth[0.0][0]
-        held['a difference'] += int(low[0] <= expected <= high[0])
+            known.append(
+                (
+                    figure(drawn, ones)[0],
+                    figure(drawn, weights),
+                    on_figure(drawn, images),
+                )
+            )
+        first, second = known
+        difference = [b - a for a, b in zip(first, second, strict=True)]
+        for name, each in zip(expected, (first, difference), strict=True):
+            low, high = intervals(*each)
+            held[name] += int(low[0] <= expected[name][0] <= high[0])
     print(f'{simulate.__name__}, {images} images of {SIMULATED}: {held}')
     assert 0.94 * SIMULATED <= held['a figure'] <= 0.96 * SIMULATED
     assert 0.94 * SIMULATED <= held['a difference'] <= 0.96 * SIMULATED

@@ -47,6 +47,16 @@ def test_a_weight_is_so_many_images(maps: list) -> None:
     np.testing.assert_allclose(drawn, repeated.values(), rtol=1e-14)
 
 
+def test_influences_are_derivatives(maps: list) -> None:
+    figures = count_pixels(CLASSES, maps)
+    many = 10**5
+    weights = many + np.vstack([np.zeros((1, 3)), np.eye(3)]).astype(int)
+    before, *after = figures.resampled(weights)
+    np.testing.assert_allclose(
+        figures.influences(), (np.array(after) - before) * many, atol=1e-5
+    )
+
+
 def test_what_does_not_fit_is_refused(maps: list) -> None:
     name, true, said = maps[0]
     with pytest.raises(ValueError, match='a: the prediction is 4 x 7 pixels'):

@@ -75,7 +75,11 @@ def _fill(
     points = np.zeros(THRESHOLDS, np.int64)
     hits = np.empty((THRESHOLDS, end - first), np.int64)
     sizes = np.empty((THRESHOLDS, end - first), np.int64)
-    _count(matches, first, end, weights, most, found, points, hits, sizes)
+    places = np.empty((THRESHOLDS, end - first), np.int64)
+    count(
+        *(matches, first, end, weights, most),
+        *(found, points, hits, sizes, places),
+    )
     for t in range(THRESHOLDS):
         for m in range(len(most)):
             recall[m, t] = found[m, t] / objects
@@ -89,7 +93,7 @@ def _fill(
 
 
 @compiled()
-def _count(
+def count(
     matches: Matches,
     first: int,
     end: int,
@@ -99,14 +103,15 @@ def _count(
     points: IntArray,
     hits: IntArray,
     sizes: IntArray,
+    places: IntArray,
 ) -> None:
     """Go down the detections of a group, best score first.
 
     What is found at each threshold is counted in ``found``, for each of the
     ``most`` detections that count in an image. Where it is found anew by the
-    largest of them, ``hits`` gets how much is found by then, and ``sizes``
-    by how many detections: no other place can have the highest precision at
-    its recall or above. ``points`` counts these places.
+    largest of them, ``hits`` gets how much is found by then, ``sizes`` by how
+    many detections, and ``places`` the detection: no other place can have the
+    highest precision at its recall or above. ``points`` counts these places.
     """
     left_out = np.zeros(THRESHOLDS, np.int64)
     seen = 0
@@ -128,6 +133,7 @@ def _count(
                         found[m, t] += weight
                 hits[t, points[t]] = found[-1, t]
                 sizes[t, points[t]] = seen - left_out[t]
+                places[t, points[t]] = i
                 points[t] += 1
 
 

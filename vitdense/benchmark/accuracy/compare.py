@@ -41,6 +41,10 @@ class Figures(Protocol):
         """The figures ``(W, F)`` for weights ``(W, I)``."""
         ...
 
+    def influences(self) -> FloatArray:
+        """Derivatives of the figures by the weights ``(I, F)``."""
+        ...
+
 
 @dataclass(frozen=True)
 class Joined:
@@ -70,6 +74,12 @@ class Joined:
         """All figures ``(W, F)`` for weights ``(W, I)``."""
         return np.concatenate(
             [each.resampled(weights) for each in self.parts], axis=1
+        )
+
+    def influences(self) -> FloatArray:
+        """Of the images on all figures ``(I, F)``."""
+        return np.concatenate(
+            [each.influences() for each in self.parts], axis=1
         )
 
 
@@ -173,6 +183,10 @@ def compare_models(
         model: np.mean([_resampled(each, weights) for each in runs], axis=0)
         for model, runs in models.items()
     }
+    shares = {
+        model: np.mean([each.influences() for each in runs], axis=0)
+        for model, runs in models.items()
+    }
     return Comparison(
         first.names,
         *(images, resamples, seed),
@@ -180,13 +194,15 @@ def compare_models(
             Accuracy(
                 model,
                 values[model],
-                *intervals(values[model], samples[model], 0.0),
+                *intervals(
+                    *(values[model], samples[model], shares[model]), lowest=0.0
+                ),
                 runs_of[model],
             )
             for model in models
         ),
         tuple(
-            _difference(one, two, values, samples)
+            _difference(one, two, values, samples, shares)
             for one, two in combinations(models, 2)
         ),
     )
@@ -203,10 +219,14 @@ def _difference(
     two: str,
     values: Mapping[str, FloatArray],
     samples: Mapping[str, FloatArray],
+    shares: Mapping[str, FloatArray],
 ) -> Difference:
-    value, drawn = values[two] - values[one], samples[two] - samples[one]
-    ends = intervals(value, drawn, -1.0)
-    return Difference(one, two, value, *ends, p_values(value, drawn))
+    known = [each[two] - each[one] for each in (values, samples, shares)]
+    return Difference(
+        *(one, two, known[0]),
+        *intervals(*known, lowest=-1.0),
+        p_values(*known),
+    )
 
 
 def _check_same(

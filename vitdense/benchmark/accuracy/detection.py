@@ -17,6 +17,7 @@ from vitdense.benchmark.accuracy.average_precision import (
     curves,
     means,
 )
+from vitdense.benchmark.accuracy.influence import influences
 
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
@@ -112,6 +113,38 @@ class DetectionFigures:
         every = precision[:, :: len(AREAS)].mean(2)
         every[every < 0] = np.nan
         return np.column_stack([*figures, every])
+
+    def influences(self) -> FloatArray:
+        """Of the images on the figures ``(I, F)``; NaN for none."""
+        images, classes = len(self.images), len(self.classes)
+        total = np.zeros((images, len(SUMMARIES) + classes))
+        total[:, len(SUMMARIES) :] = np.nan
+        there = np.zeros(len(AREAS))
+        for group in range(classes * len(AREAS)):
+            number, area = divmod(group, len(AREAS))
+            is_there, *on = influences(self.matches, group, images, MOST)
+            if not is_there:
+                continue
+            there[area] += 1
+            for index, each in enumerate(SUMMARIES):
+                if each.area == area:
+                    total[:, index] += _of_summary(each, *on)
+            if area == 0:
+                total[:, len(SUMMARIES) + number] = on[0].mean(1)
+        for index, each in enumerate(SUMMARIES):
+            total[:, index] /= there[each.area] or np.nan
+        return total
+
+
+def _of_summary(
+    summary: Summary, on_precision: FloatArray, on_recall: FloatArray
+) -> FloatArray:
+    if summary.most is not None:
+        return on_recall[:, summary.most]
+    if summary.threshold is not None:
+        return on_precision[:, summary.threshold]
+    mean: FloatArray = on_precision.mean(1)
+    return mean
 
 
 def _mean(values: FloatArray) -> float:

@@ -66,6 +66,28 @@ class SegmentationFigures:
             [_nanmean(iou), _nanmean(accuracy), all_right, iou]
         )
 
+    def influences(self) -> FloatArray:
+        """Of the images on the figures ``(I, F)``; NaN for none."""
+        hit, true, predicted = self.hit, self.true, self.predicted
+        iou = _ratio_influences(hit, true + predicted - hit)
+        accuracy = _ratio_influences(hit, true)
+        all_right = _ratio_influences(
+            hit.sum(1, keepdims=True), true.sum(1, keepdims=True)
+        )
+        return np.column_stack(
+            [_nanmean(iou), _nanmean(accuracy), all_right, iou]
+        )
+
+
+def _ratio_influences(part: IntArray, whole: IntArray) -> FloatArray:
+    """Of rows on the ratio of two sums over rows, ``(I, C)``: derivatives by
+    their weights."""
+    with np.errstate(invalid='ignore', divide='ignore'):
+        total = whole.sum(0)
+        ratio = part.sum(0) / total
+        influences: FloatArray = (part - ratio * whole) / total
+    return influences
+
 
 def _nanmean(values: FloatArray) -> FloatArray:
     there = ~np.isnan(values)

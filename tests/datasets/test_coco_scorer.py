@@ -1,0 +1,167 @@
+"""hotcoco scores where it equals pycocotools, and there alone."""
+
+import copy
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from vitdense.datasets import coco_scorer
+from vitdense.datasets.coco_scorer import ARRAYS, CheckedCOCOeval
+
+Loaded = tuple[COCO, COCO, str]
+# of the eighty classes; scoring takes as long as there are classes
+FEW = 12
+SETTINGS = (
+    {'maxDets': [1, 10, 100]},
+    {'maxDets': [1000, 100, 300]},
+    {'maxDets': [1, 3], 'useCats': 0, 'iouThrs': np.array([0.5, 0.8])},
+)
+
+
+@pytest.fixture(scope='module', params=['bbox', 'segm'])
+def loaded(shared: Path, request: pytest.FixtureRequest) -> Loaded:
+    """Truth of real pictures, with crowds and pictures of nothing, results
+    in some of them, and what they are scored by."""
+    folder = shared / 'data/coco_eval'
+    content = json.loads((folder / 'instances_val2014_100.json').read_text())
+    found = f'instances_val2014_fake{request.param}100_results.json'
+    results = json.loads((folder / found).read_text())
+    content['categories'] = content['categories'][:FEW]
+    classes = {each['id'] for each in content['categories']}
+    empty = {each['id'] for each in content['images'][:3]}
+    unseen = {each['id'] for each in content['images'][2:5]}
+    content['annotations'] = [
+        # pycocotools overwrites this one
+        {**each, 'ignore': 1}
+        for each in content['annotations']
+        if each['category_id'] in classes and each['image_id'] not in empty
+    ]
+    assert {each['iscrowd'] for each in content['annotations']} == {0, 1}
+    results = [
+        each
+        for each in results
+        if each['category_id'] in classes and each['image_id'] not in unseen
+    ]
+    return read(content), read(content, results), request.param
+
+
+def read(
+    content: dict[str, Any], results: list[dict[str, Any]] | None = None
+) -> COCO:
+    coco = COCO()
+    coco.dataset = copy.deepcopy(content)
+    coco.createIndex()
+    return coco if results is None else coco.loadRes(copy.deepcopy(results))
+
+
+def scored(kind: type[COCOeval], loaded: Loaded, **settings: Any) -> COCOeval:
+    scorer = kind(*copy.deepcopy(loaded))
+    vars(scorer.params).update(copy.deepcopy(settings))
+    scorer.evaluate()
+    scorer.accumulate()
+    return scorer
+
+
+@pytest.mark.parametrize('settings', SETTINGS)
+def test_equal_to_the_bit(loaded: Loaded, settings: dict[str, Any]) -> None:
+    ours = scored(CheckedCOCOeval, loaded, **settings)
+    theirs = scored(COCOeval, loaded, **settings)
+    assert not ours.evalImgs  # hotcoco scored
+    for name in ARRAYS:
+        assert np.array_equal(ours.eval[name], theirs.eval[name])
+    assert ours.eval['counts'] == theirs.eval['counts'][:2] + list(
+        ours.eval['precision'].shape[2:]
+    )
+    assert ours.params.catIds == theirs.params.catIds
+    assert ours.params.maxDets == theirs.params.maxDets
+    if len(ours.params.maxDets) == 3:
+        ours.summarize()
+        theirs.summarize()
+        assert np.array_equal(ours.stats, theirs.stats)
+
+
+def missing(monkeypatch: pytest.MonkeyPatch, _: Loaded) -> str:
+    monkeypatch.setattr(coco_scorer, 'find_spec', lambda _: None)
+    return 'pycocotools: hotcoco, the extra fast, is not installed'
+
+
+def different(monkeypatch: pytest.MonkeyPatch, _: Loaded) -> str:
+    original = coco_scorer.hotcoco_arrays
+
+    def nearly(*args: Any) -> dict[str, Any]:
+        arrays = original(*args)
+        return {**arrays, 'recall': np.nextafter(arrays['recall'], 2)}
+
+    monkeypatch.setattr(coco_scorer, 'hotcoco_arrays', nearly)
+    return 'has another recall on 100 of 100 images'
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, _: Loaded) -> str:
+    import hotcoco
+
+    def refuse(_: Any) -> None:
+        raise TypeError("'a' is no integer")
+
+    monkeypatch.setattr(hotcoco, 'COCO', refuse)
+    return "cannot read the data ('a' is no integer)"
+
+
+def of_id_0(monkeypatch: pytest.MonkeyPatch, loaded: Loaded) -> str:
+    monkeypatch.setitem(loaded[0].anns, 0, {'id': 0})
+    return 'an object has the id 0, which to pycocotools is no object'
+
+
+@pytest.mark.parametrize(
+    'break_it', [missing, different, unreadable, of_id_0]
+)
+def test_else_pycocotools_scores(
+    loaded: Loaded,
+    break_it: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reason = break_it(monkeypatch, loaded)
+    said = []
+    monkeypatch.setattr(
+        coco_scorer, 'print_log', lambda text, _: said.append(text)
+    )
+    ours = scored(CheckedCOCOeval, loaded)
+    theirs = scored(COCOeval, loaded)
+    assert len(said) == 1
+    assert said[0].startswith(f'COCO scores ({loaded[2]}) by pycocotools: ')
+    assert reason.removeprefix('pycocotools: ') in said[0]
+    assert len(ours.evalImgs) == len(theirs.evalImgs)
+    for name in ARRAYS:
+        assert np.array_equal(ours.eval[name], theirs.eval[name])
+
+
+def test_settled_once_for_a_truth(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an evenly spread part of many images."""
+    monkeypatch.setattr(coco_scorer, 'COMPARED', 30)
+    said = []
+    monkeypatch.setattr(
+        coco_scorer, 'print_log', lambda text, _: said.append(text)
+    )
+    for _ in range(2):
+        scorer = CheckedCOCOeval(*loaded)
+        scorer.params.maxDets = [2, 5, 9]  # of no other test
+        scorer.evaluate()
+        scorer.accumulate()
+    (line,) = said
+    assert 'by hotcoco: hotcoco' in line
+    assert line.endswith('equals pycocotools to the bit on 25 of 100 images')
+    with pytest.raises(ValueError, match='other parameters than those of'):
+        scorer.accumulate(COCOeval().params)
+
+
+def test_mmdets_metric_scores_by_it() -> None:
+    from mmdet.evaluation.metrics import coco_metric
+
+    assert coco_metric.COCOeval is CheckedCOCOeval
