@@ -25,6 +25,8 @@ class ModelRun:
         reduce_zero_label: Of segmentation: whether a label PNG, of truth and
             prediction alike, has 0 for what does not count and c + 1 for
             class c; else it has c for class c and 255 for what does not.
+        label_maps: Of segmentation: the names of those label PNGs, inside
+            either folder, that count; empty for all.
         config: Text of the config, all that it inherits in it.
         work_dir: Of the training, if there was one here.
         checkpoint: Whose predictions these are.
@@ -41,6 +43,7 @@ class ModelRun:
     images: Path | None = None
     classes: tuple[str, ...] = ()
     reduce_zero_label: bool = False
+    label_maps: tuple[str, ...] = ()
     config: str = ''
     work_dir: Path | None = None
     checkpoint: Path | None = None
