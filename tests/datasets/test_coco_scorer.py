@@ -2,15 +2,18 @@
 
 import copy
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DefaultScope
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import vitdense  # noqa: F401 - before mmdet, as our tools do
 from vitdense.datasets import coco_scorer
 from vitdense.datasets.coco_scorer import ARRAYS, CheckedCOCOeval
 
@@ -117,9 +120,7 @@ def of_id_0(monkeypatch: pytest.MonkeyPatch, loaded: Loaded) -> str:
     return 'an object has the id 0, which to pycocotools is no object'
 
 
-@pytest.mark.parametrize(
-    'break_it', [missing, different, unreadable, of_id_0]
-)
+@pytest.mark.parametrize('break_it', [missing, different, unreadable, of_id_0])
 def test_else_pycocotools_scores(
     loaded: Loaded,
     break_it: Any,
@@ -161,7 +162,70 @@ def test_settled_once_for_a_truth(
         scorer.accumulate(COCOeval().params)
 
 
-def test_mmdets_metric_scores_by_it() -> None:
-    from mmdet.evaluation.metrics import coco_metric
+def predictions(truth: COCO, classes: list[int]) -> list[dict[str, Any]]:
+    """Objects of some classes, moved and sometimes misnamed, as a detector
+    would give them."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for image in truth.imgs.values():
+        objects = [
+            each
+            for each in truth.imgToAnns[image['id']]
+            if each['category_id'] in classes
+        ]
+        boxes = np.array([each['bbox'] for each in objects]).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        labels = [classes.index(each['category_id']) for each in objects]
+        others = rng.integers(len(classes), size=len(objects))
+        is_right = rng.random(len(objects)) < 0.8
+        masks = [truth.annToRLE(each) for each in rng.permutation(objects)]
+        moved = boxes + rng.normal(0, 4, boxes.shape)
+        samples.append(
+            {
+                'img_id': image['id'],
+                'ori_shape': (image['height'], image['width']),
+                'pred_instances': {
+                    'bboxes': torch.tensor(moved),
+                    'scores': torch.tensor(rng.random(len(objects)).round(2)),
+                    'labels': torch.tensor(np.where(is_right, labels, others)),
+                    'masks': masks,
+                },
+            }
+        )
+    return samples
 
-    assert coco_metric.COCOeval is CheckedCOCOeval
+
+@pytest.mark.parametrize('kind', ['CocoMetric', 'mmdet.CocoMetric'])
+def test_metrics_of_mmdet(
+    shared: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal with and without, on a real data set, in all that it reports."""
+    path = shared / 'data/coco_tiny/annotations/instances_val2017.json'
+    truth = COCO(str(path))
+    names = {each['id']: each['name'] for each in truth.dataset['categories']}
+    classes = sorted(names)[:FEW]
+    said: list[str] = []
+    monkeypatch.setattr(
+        coco_scorer, 'print_log', lambda text, _: said.append(text)
+    )
+    figures = []
+    for find in (coco_scorer.find_spec, lambda _: None):
+        monkeypatch.setattr(coco_scorer, 'find_spec', find)
+        settings = {
+            'type': kind,
+            'ann_file': str(path),
+            'metric': ['bbox', 'segm', 'proposal'],
+            'classwise': True,
+        }
+        with DefaultScope.overwrite_default_scope('vitdense'):
+            evaluator = Evaluator(settings)
+        evaluator.dataset_meta = {'classes': [names[k] for k in classes]}
+        samples = predictions(truth, classes)
+        evaluator.process(samples)
+        figures.append(evaluator.evaluate(len(samples)))
+    assert str(figures[0]) == str(figures[1])
+    assert figures[0]['coco/bbox_mAP'] > 0.1
+    fast, slow = said[:3], said[3:]
+    assert all('to the bit on 80 of 80 images' in line for line in fast)
+    assert all('by pycocotools: hotcoco, the' in line for line in slow)
+    assert len(fast) == len(slow) == 3

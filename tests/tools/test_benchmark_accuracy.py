@@ -60,7 +60,11 @@ def test_detections(
     assert difference['high'][0] < 0
     assert difference['p'][0] <= 2 / 201
     rows = list(csv.DictReader(files['csv'].open()))
-    assert len(rows) == 3 * len(said['figures'])
+    assert len(rows) == 3 * len(said['figures']) + 2 * 6
+    cls = next(row for row in rows if row['figure'] == 'box dAP50 cls')
+    assert float(cls['value']) == pytest.approx(0.22246, abs=1e-5)
+    assert said['models'][0]['errors'][0]['counts'][:2] == [83, 1]
+    assert 'box dAP50 cls    +22.2 (83)' in ended.out
     assert float(rows[0]['value']) == pytest.approx(0.505, abs=5e-4)
     assert rows[-1]['less'] == '[b]<x>|'
     markdown = files['md'].read_text()

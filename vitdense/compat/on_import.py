@@ -1,4 +1,4 @@
-"""Patches a module once it has run, so that ``import vitdense`` stays cheap."""
+"""Patches a module once it has run: ``import vitdense`` stays cheap."""
 
 import sys
 from collections.abc import Callable

@@ -91,7 +91,8 @@ def hotcoco_arrays(truth: COCO, found: COCO, params: Params) -> Arrays:
     import hotcoco
 
     scorer = hotcoco.COCOeval(
-        *(hotcoco.COCO(_read(each, params)) for each in (truth, found)),
+        hotcoco.COCO(_read(truth, params)),
+        hotcoco.COCO(_read(found, params)),
         params.iouType,
     )
     scorer.params.img_ids = np.unique(params.imgIds).tolist()
@@ -101,17 +102,29 @@ def hotcoco_arrays(truth: COCO, found: COCO, params: Params) -> Arrays:
     scorer.params.max_dets = sorted(params.maxDets)
     scorer.params.iou_thrs = list(params.iouThrs)
     scorer.params.rec_thrs = list(params.recThrs)
-    scorer.params.area_rng = [list(map(float, each)) for each in params.areaRng]
+    scorer.params.area_rng = [
+        list(map(float, each)) for each in params.areaRng
+    ]
     scorer.params.area_rng_lbl = list(params.areaRngLbl)
     scorer.evaluate()
     scorer.accumulate()
-    return {name: np.asarray(scorer.eval[name]) for name in ARRAYS}
+    filled: Any = scorer.eval
+    return {name: np.asarray(filled[name]) for name in ARRAYS}
 
 
 def _read(coco: COCO, params: Params) -> dict[str, Any]:
-    """What is scored of a data set, or of results."""
+    """What is scored of a data set, or of results.
+
+    Without classes, equal scores come in the order of the classes.
+    """
     keys = (*READ, 'segmentation') if params.iouType == 'segm' else READ
     images = set(params.imgIds)
+    order = {each: number for number, each in enumerate(params.catIds)}
+    scored = [
+        {key: each[key] for key in keys if key in each}
+        for each in coco.dataset['annotations']
+        if each['image_id'] in images and each['category_id'] in order
+    ]
     return {
         'images': [
             {key: each[key] for key in ('id', 'width', 'height')}
@@ -122,11 +135,9 @@ def _read(coco: COCO, params: Params) -> dict[str, Any]:
             {key: each[key] for key in ('id', 'name')}
             for each in coco.dataset['categories']
         ],
-        'annotations': [
-            {key: each[key] for key in keys if key in each}
-            for each in coco.dataset['annotations']
-            if each['image_id'] in images
-        ],
+        'annotations': sorted(
+            scored, key=lambda each: order[each['category_id']]
+        ),
     }
 
 

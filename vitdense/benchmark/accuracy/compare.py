@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vitdense.benchmark.accuracy.average_precision import FloatArray, IntArray
+from vitdense.benchmark.accuracy.errors import Errors, mean_errors
 from vitdense.benchmark.accuracy.resampling import (
     draw_weights,
     intervals,
@@ -31,6 +32,11 @@ class Figures(Protocol):
     @property
     def images(self) -> tuple[Any, ...]:
         """What names the images ``(I,)``."""
+        ...
+
+    @property
+    def errors(self) -> tuple[Errors, ...]:
+        """Of detections, by boxes and by masks; none of label maps."""
         ...
 
     def values(self) -> FloatArray:
@@ -66,6 +72,11 @@ class Joined:
         """What names the images."""
         return self.parts[0].images
 
+    @property
+    def errors(self) -> tuple[Errors, ...]:
+        """Those of all parts."""
+        return tuple(error for each in self.parts for error in each.errors)
+
     def values(self) -> FloatArray:
         """All figures ``(F,)``."""
         return np.concatenate([each.values() for each in self.parts])
@@ -94,6 +105,7 @@ class Accuracy:
             the same kind could have given these very weights.
         high: The upper end.
         runs: ``(R, F)``, of each run: other seeds of the same training.
+        errors: Of detections, by boxes and by masks, the mean over its runs.
     """
 
     name: str
@@ -101,6 +113,7 @@ class Accuracy:
     low: FloatArray
     high: FloatArray
     runs: FloatArray
+    errors: tuple[Errors, ...]
 
     @property
     def spread(self) -> FloatArray:
@@ -198,8 +211,9 @@ def compare_models(
                     *(values[model], samples[model], shares[model]), lowest=0.0
                 ),
                 runs_of[model],
+                mean_errors([each.errors for each in runs]),
             )
-            for model in models
+            for model, runs in models.items()
         ),
         tuple(
             _difference(one, two, values, samples, shares)
@@ -221,11 +235,13 @@ def _difference(
     samples: Mapping[str, FloatArray],
     shares: Mapping[str, FloatArray],
 ) -> Difference:
-    known = [each[two] - each[one] for each in (values, samples, shares)]
+    value, drawn, share = (
+        each[two] - each[one] for each in (values, samples, shares)
+    )
     return Difference(
-        *(one, two, known[0]),
-        *intervals(*known, lowest=-1.0),
-        p_values(*known),
+        *(one, two, value),
+        *intervals(value, drawn, share, lowest=-1.0),
+        p_values(value, drawn, share),
     )
 
 

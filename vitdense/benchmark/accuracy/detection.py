@@ -17,6 +17,7 @@ from vitdense.benchmark.accuracy.average_precision import (
     curves,
     means,
 )
+from vitdense.benchmark.accuracy.errors import Errors, find_errors
 from vitdense.benchmark.accuracy.influence import influences
 
 if TYPE_CHECKING:
@@ -68,12 +69,14 @@ class DetectionFigures:
         classes: Names, in the order of the categories' ids.
         images: Their ids, sorted.
         matches: What was found.
+        errors: What was wrong, one entry.
     """
 
     kind: str
     classes: tuple[str, ...]
     images: tuple[Any, ...]
     matches: Matches
+    errors: tuple[Errors, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -198,6 +201,7 @@ def match(
             *(starts, image, rank, matched, ignored),
             *(object_starts, object_image),
         ),
+        (find_errors(truth, results, kind),),
     )
 
 

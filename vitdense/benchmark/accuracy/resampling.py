@@ -92,7 +92,7 @@ def _distances(
 ) -> FloatArray:
     """Of resamples from the data set ``(W, F)``, widened as the head of this
     file says."""
-    images = len(influences)
+    images = np.float64(len(influences))
     squares = (influences - influences.mean(0)) ** 2
     with np.errstate(invalid='ignore', divide='ignore'):
         kurtosis = (squares**2).mean(0) / squares.mean(0) ** 2

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitdense.benchmark.accuracy.average_precision import FloatArray, IntArray
+from vitdense.benchmark.accuracy.errors import Errors
 
 IGNORED = 255
 Labels = npt.NDArray[np.integer]
@@ -40,6 +41,11 @@ class SegmentationFigures:
         """Of the figures: ``mIoU``, ``mAcc``, ``aAcc``, ``IoU: wall``..."""
         every = (f'IoU: {name}' for name in self.classes)
         return ('mIoU', 'mAcc', 'aAcc', *every)
+
+    @property
+    def errors(self) -> tuple[Errors, ...]:
+        """Of detection; none."""
+        return ()
 
     def values(self) -> FloatArray:
         """The figures ``(F,)``, from 0 to 1; NaN for none."""

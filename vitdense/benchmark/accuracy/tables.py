@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vitdense.benchmark.accuracy.compare import Comparison
-from vitdense.benchmark.accuracy.resampling import LEVEL
+from vitdense.benchmark.accuracy.compare import Accuracy, Comparison
+from vitdense.benchmark.accuracy.detection import KINDS
+from vitdense.benchmark.accuracy.errors import TYPES
+from vitdense.benchmark.accuracy.resampling import LEAST_IMAGES, LEVEL
 
 COLUMNS = (
     *('model', 'less', 'figure', 'value', 'low', 'high'),
@@ -39,6 +41,15 @@ def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 'spread_of_runs': model.spread[index],
                 'runs': len(model.runs),
                 'p': None,
+            }
+        for figure, gain, _ in _errors(model):
+            row = dict.fromkeys(COLUMNS)
+            yield {
+                **row,
+                'model': model.name,
+                'figure': figure,
+                'value': gain,
+                'runs': len(model.runs),
             }
     for each in comparison.differences:
         for index, figure in enumerate(comparison.figures):
@@ -98,7 +109,7 @@ def show(comparison: Comparison, screen: Console) -> None:
 def tables(
     comparison: Comparison,
 ) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Title, header and lines: of models, then of their differences.
+    """Title, header and lines: of models, of their differences, of errors.
 
     Figures are in percent; those of classes are in the files alone.
     """
@@ -111,6 +122,11 @@ def tables(
         f'{comparison.images} images, {LEVEL:.0%} intervals from '
         f'{comparison.resamples} resamples of them (seed {comparison.seed})'
     )
+    if comparison.images < LEAST_IMAGES:
+        drawn += (
+            f'; of fewer than {LEAST_IMAGES} images intervals may hold less '
+            'often than they say'
+        )
     several = any(len(each.runs) > 1 for each in comparison.models)
     names = [each.name for each in comparison.models]
     yield (
@@ -144,6 +160,35 @@ def tables(
                 for index in shown
             ],
         )
+
+    errors = [_errors(each) for each in comparison.models]
+    if errors[0]:
+        yield (
+            'What AP50 would gain without errors of one type, in percent, and '
+            'how many there are (TIDE)',
+            ['error', *names],
+            [
+                [
+                    of_models[0][0],
+                    *(
+                        f'{_percent(gain, "+")} ({count:.0f})'
+                        for _, gain, count in of_models
+                    ),
+                ]
+                for of_models in zip(*errors, strict=True)
+            ],
+        )
+
+
+def _errors(model: Accuracy) -> list[tuple[str, float, float]]:
+    """Name, gain and count of the types of errors, by boxes and by masks."""
+    return [
+        (f'{KINDS[each.kind]} dAP50 {name}', gain, count)
+        for each in model.errors
+        for name, gain, count in zip(
+            TYPES, each.gains, each.counts, strict=True
+        )
+    ]
 
 
 def _percent(value: float, sign: str = '') -> str:
