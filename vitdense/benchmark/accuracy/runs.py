@@ -202,16 +202,6 @@ def _read_label_maps(
     # a label map has no names of classes, and a few pictures not all of them
     classes = run.classes or tuple(map(str, range(IGNORED)))
 
-    def read(path: Path) -> Labels:
-        labels = _read_map(path)
-        if run.reduce_zero_label:
-            labels = np.where(
-                (labels == 0) | (labels == IGNORED),
-                IGNORED,
-                labels.astype(np.int64) - 1,
-            )
-        return labels
-
     def count(folder: Path, name: str) -> SegmentationFigures:
         missing = [each for each in truth if not (folder / each).is_file()]
         if missing:
@@ -225,8 +215,8 @@ def _read_label_maps(
                 (
                     (
                         str(Path(each).with_suffix('')),
-                        read(annotations / each),
-                        read(folder / each),
+                        read_labels(annotations / each, run),
+                        read_labels(folder / each, run),
                     )
                     for each in truth
                 ),
@@ -238,6 +228,23 @@ def _read_label_maps(
         name: [count(each, name) for each in files]
         for name, files in models.items()
     }
+
+
+def read_labels(path: Path, run: ModelRun) -> Labels:
+    """A label map ``(H, W)`` of a run or its truth, 255 for what does not
+    count.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    labels = _read_map(path)
+    if run.reduce_zero_label:
+        labels = np.where(
+            (labels == 0) | (labels == IGNORED),
+            IGNORED,
+            labels.astype(np.int64) - 1,
+        )
+    return labels
 
 
 def _read_map(path: Path) -> Labels:

@@ -1,11 +1,14 @@
 """accuracy: what models score, with intervals."""
 
 import argparse
+import os
+import platform
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mmengine.config import DictAction
 
@@ -13,10 +16,25 @@ from vitdense.benchmark.cli.shared import check_folders, progress_bar
 from vitdense.benchmark.cost.tables import console
 
 if TYPE_CHECKING:
-    from vitdense.benchmark.accuracy.compare import Comparison
+    from vitdense.benchmark.accuracy.compare import Comparison, Figures
     from vitdense.benchmark.accuracy.model_run import ModelRun
+    from vitdense.benchmark.cost.measure import CostRow
 
 LAUNCHERS = ('none', 'pytorch')
+
+
+class Compared(NamedTuple):
+    """What was compared.
+
+    Attributes:
+        comparison: Of the models.
+        figures: Of each model's runs, by name.
+        runs: What is known of them.
+    """
+
+    comparison: 'Comparison'
+    figures: 'Mapping[str, Sequence[Figures]]'
+    runs: 'Mapping[str, Sequence[ModelRun]]'
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +101,23 @@ def add_shared_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', type=Path, help='file for all figures')
     parser.add_argument('--csv', type=Path, help='file for all figures')
     parser.add_argument('--markdown', type=Path, help='file for the tables')
+    parser.add_argument(
+        '--page',
+        type=Path,
+        metavar='FILE.html',
+        help='file for the page of all that is known, with pictures',
+    )
+    parser.add_argument(
+        '--images',
+        type=Path,
+        metavar='DIR',
+        help='of the pictures that --page shows, where no run has a config',
+    )
+    parser.add_argument(
+        '--inline-pictures',
+        action='store_true',
+        help='put them into the page, not into a folder beside it',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,13 +125,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         check_shared_options(args)
         compared = compare_runs(args, args.runs)
+        write(args, compared)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('error: interrupted; the same command goes on', file=sys.stderr)
         return 130
-    write(args, *compared)
     return 0
 
 
@@ -114,7 +149,13 @@ def check_shared_options(args: argparse.Namespace) -> None:
             f'accuracy: {error.name} is not installed; vitdense has it as '
             'the extra accuracy: pip install -e .[accuracy], in its folder'
         ) from None
-    check_folders(args.json, args.csv, args.markdown)
+    check_folders(args.json, args.csv, args.markdown, args.page)
+    if args.page is None and (args.images or args.inline_pictures):
+        raise ValueError(
+            '--images and --inline-pictures are for --page, which is not given'
+        )
+    if args.images is not None and not args.images.is_dir():
+        raise FileNotFoundError(f'--images: there is no {str(args.images)!r}')
     if args.resamples < LEAST_RESAMPLES:
         raise ValueError(
             f'--resamples {args.resamples}: an interval needs '
@@ -131,7 +172,7 @@ def check_shared_options(args: argparse.Namespace) -> None:
 
 def compare_runs(
     args: argparse.Namespace, runs: Sequence[str]
-) -> 'tuple[Comparison, Mapping[str, Sequence[ModelRun]]]':
+) -> 'Compared':
     """Predict what is missing, and score.
 
     Args:
@@ -164,17 +205,28 @@ def compare_runs(
         known = known_runs(named, args.annotations, how, begun)
         begun('scoring', 0)
         models = read_figures(known)
-        return compare_models(models, args.resamples, args.seed), known
+        compared = compare_models(models, args.resamples, args.seed)
+        return Compared(compared, models, known)
 
 
 def write(
     args: argparse.Namespace,
-    comparison: 'Comparison',
-    runs: 'Mapping[str, Sequence[ModelRun]]',
+    compared: Compared,
+    costs: 'Mapping[str, CostRow] | None' = None,
 ) -> None:
-    """Show a comparison, and write what is asked for."""
+    """Show a comparison, and write what is asked for.
+
+    Args:
+        args: As `add_shared_options` has them.
+        compared: What is shown.
+        costs: What was measured of models, by name, for the page.
+
+    Raises:
+        ValueError, OSError: If something cannot be written.
+    """
     from vitdense.benchmark.accuracy import tables
 
+    comparison, figures, runs = compared
     tables.show(comparison, console())
     if args.json is not None:
         context = {
@@ -193,3 +245,30 @@ def write(
         tables.write_csv(args.csv, comparison)
     if args.markdown is not None:
         tables.write_markdown(args.markdown, comparison)
+    if args.page is not None:
+        from vitdense.benchmark.page.write import write_page
+
+        about = describe_comparison(runs, costs or {})
+        write_page(
+            *(args.page, comparison, figures, runs, costs or {}, about),
+            images=args.images,
+            inline_pictures=args.inline_pictures,
+        )
+
+
+def describe_comparison(
+    runs: 'Mapping[str, Sequence[ModelRun]]', costs: 'Mapping[str, CostRow]'
+) -> dict[str, str]:
+    """When, where and by what, for the page."""
+    from vitdense.benchmark.cost.page import describe
+
+    truth = next(iter(runs.values()))[0].annotations
+    about = {
+        'command': shlex.join(sys.argv),
+        'date': date.today().isoformat(),
+        'truth': str(truth),
+        'machine': f'{platform.platform()}, {os.cpu_count()} processors',
+    }
+    if costs:
+        about['cost'] = describe(list(costs.values()))
+    return about
