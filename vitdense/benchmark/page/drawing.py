@@ -13,6 +13,8 @@ Pixels = npt.NDArray[np.uint8]
 
 LONGEST = 640  # px of a picture's longer side
 QUALITY = 82  # of JPEG
+# lines of text that something has to be as large as, to be labelled
+LABELLED = 3
 RIGHT, WRONG, MISSED, TRUTH = '#2fbf71', '#ff5a36', '#ff4fd8', '#4cc9f0'
 
 
@@ -40,7 +42,7 @@ class Overlay:
 
     def __init__(self, height: int, width: int) -> None:
         self._height, self._width = height, width
-        self._size = max(height, width) / 32
+        self._size = max(height, width) / 40
         self._shapes: list[str] = []
         self._labels: list[str] = []
 
@@ -57,7 +59,7 @@ class Overlay:
         Args:
             box: Its left, top, width and height.
             mask: ``(H, W)``, drawn in place of the box; None for none.
-            label: What is written at it.
+            label: What is written at it, if it is not too small.
             colour: Of outline and label.
             dashes: Of the outline, as SVG has them; '' for none.
         """
@@ -75,12 +77,14 @@ class Overlay:
         else:
             self._shapes.append(f'<path d="{_outline(mask)}" {line}/>')
         size = self._size
+        if max(width, height) < LABELLED * size:
+            return
         long = 0.56 * size * len(label) + 0.5 * size
         x = min(max(0.0, left), max(0.0, self._width - long))
         y = min(max(0.0, top), self._height - 1.3 * size)
         self._labels.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{long:.1f}" '
-            f'height="{1.25 * size:.1f}" fill="#111" fill-opacity=".78"/>'
+            f'height="{1.25 * size:.1f}" fill="#111" fill-opacity=".66"/>'
             f'<text x="{x + 0.25 * size:.1f}" y="{y + 0.95 * size:.1f}" '
             f'font-size="{size:.1f}" fill="{colour}" '
             f'textLength="{long - 0.5 * size:.1f}" '

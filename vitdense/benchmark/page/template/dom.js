@@ -12,11 +12,11 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-function addSection(id, title, note) {
+function addSection(id, title, note, parent = main) {
   const heading = make('h2', { id: `${id}-title` }, title);
   const section = make('section', { id, 'aria-labelledby': heading.id }, heading);
   if (note) section.append(make('p', { class: 'note' }, note));
-  main.append(section);
+  parent.append(section);
   document.getElementById('contents').append(
     make('li', {}, make('a', { href: `#${id}` }, title)));
   return section;
@@ -35,7 +35,7 @@ function swatch(model) {
 
 // Okabe and Ito's colours, which the colour-blind can tell apart, without
 // black and with a yellow that is seen on white.
-const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#b3a100', '#8c6bb1'];
+const COLOURS = ['#2a86c8', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#b3a100', '#8c6bb1'];
 const DASHES = ['solid', 'dash', 'dot', 'dashdot'];
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up'];
 const colourOf = (model) => COLOURS[model % COLOURS.length];

@@ -23,12 +23,12 @@ function figure(image, layer, label, detail) {
   return make('figure', {}, make('figcaption', {}, label, detail ? make('small', {}, detail) : null), stack(image, layer, label));
 }
 
-function addGallery() {
+function addGallery(parent) {
   const gallery = data.gallery;
   if (!gallery) return;
   const [how, ...thresholds] = gallery.about;
   const scores = thresholds.map((each, index) => `${data.models[index].name} ${each}`).join(', ');
-  const section = addSection('gallery', 'Where the two disagree most', how + scores + (scores ? '.' : ''));
+  const section = addSection('gallery', 'Where the two disagree most', how + scores + (scores ? '.' : ''), parent);
   if (!gallery.photos) section.append(make('p', { class: 'note' }, 'The folder of the pictures was not known: --images names it.'));
   const key = thresholds.length
     ? [['#2fbf71', 'right'], ['#ff5a36', 'wrong, dashed, with the reason'], ['#ff4fd8', 'missed, dotted'], ['#4cc9f0', 'truth']]

@@ -32,19 +32,19 @@ function addPair() {
     say.textContent = difference.values[at] === null ? '' : `${data.models[two].name} less ${data.models[one].name}: ${signed(sign * difference.values[at])} points of ${data.figures[at]} (${interval(...ends)}; p ${showP(difference.p[at])}).`;
     for (const show of pair.changed) show();
   }
-  section.append(make('div', { class: 'tools' }, firstLabel, secondLabel), say);
-  addClasses();
-  addConfig();
-  addGallery();
+  section.append(make('div', { class: 'tools chooser' }, firstLabel, secondLabel), say);
+  addClasses(section);
+  addConfig(section);
+  addGallery(section);
   choose(first);
 }
 
-function addClasses() {
+function addClasses(parent) {
   const figures = data.figures.map((name, index) => [name, index]).filter(([name]) => name.includes(OF_A_CLASS));
   const groups = [...new Set(figures.map(([name]) => name.slice(0, name.indexOf(OF_A_CLASS))))];
   if (!groups.length) return;
   const section = addSection('classes', 'Class by class',
-    'Second less first, in percentage points, with intervals. Of many classes some intervals leave out 0 by chance: one in twenty.');
+    'Second less first, in percentage points, with intervals. Of many classes some intervals leave out 0 by chance: one in twenty.', parent);
   const plot = make('div', { class: 'plot' });
   const frame = make('div', { class: 'tall', tabindex: '0', role: 'region', 'aria-label': 'Plot of classes' }, plot);
   const table = make('div');
@@ -91,9 +91,9 @@ function addClasses() {
   pair.changed.push(show);
 }
 
-function addConfig() {
+function addConfig(parent) {
   if (data.differences.every((each) => each.config === null)) return;
-  const section = addSection('config', 'Configs', 'What differs, as a unified difference of the first models\u2019 configs.');
+  const section = addSection('config', 'Configs', 'What differs, as a unified difference: \u2212 is the first model\u2019s, + the second\u2019s.', parent);
   const place = make('div');
   section.append(place);
   pair.changed.push(() => {
