@@ -91,6 +91,21 @@ function addClasses(parent) {
   pair.changed.push(show);
 }
 
+// The difference the other way round; what goes still stands before what comes.
+function turnAround(lines) {
+  const turned = [];
+  let removed = [];
+  let added = [];
+  const flush = () => { turned.push(...removed, ...added); removed = []; added = []; };
+  for (const line of lines) {
+    if (line[0] === '+') removed.push(`-${line.slice(1)}`);
+    else if (line[0] === '-') added.push(`+${line.slice(1)}`);
+    else { flush(); turned.push(line.replace(/^@@ -(\S+) \+(\S+) @@/, '@@ -$2 +$1 @@')); }
+  }
+  flush();
+  return turned;
+}
+
 function addConfig(parent) {
   if (data.differences.every((each) => each.config === null)) return;
   const section = addSection('config', 'Configs', 'What differs, as a unified difference: \u2212 is the first model\u2019s, + the second\u2019s.', parent);
@@ -101,8 +116,7 @@ function addConfig(parent) {
     const lines = difference.config;
     if (lines === null) { place.replaceChildren(make('p', {}, 'One of the two has no config.')); return; }
     if (!lines.length) { place.replaceChildren(make('p', {}, 'The configs are the same.')); return; }
-    const turned = { '+': '-', '-': '+' };
-    const shown = lines.map((line) => (sign > 0 ? line : (turned[line[0]] || line[0] || '') + line.slice(1)));
+    const shown = sign > 0 ? lines : turnAround(lines);
     const classes = { '+': 'better', '-': 'worse', '@': 'quiet' };
     place.replaceChildren(make('pre', { class: 'diff', tabindex: '0', role: 'region', 'aria-label': 'Difference of configs' },
       ...shown.map((line) => make('span', { class: classes[line[0]] || '' }, line || ' '))));
