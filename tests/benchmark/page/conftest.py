@@ -77,7 +77,9 @@ def results(truth: Path, **changes: Callable[[dict, int], bool]) -> list[Any]:
 
 
 @pytest.fixture(scope='module')
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[ModelRun]]:
+def runs(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, list[ModelRun]]:
     """Three detectors: one of evil name, one that misses the first image."""
     folder = tmp_path_factory.mktemp('detections')
     truth = make_truth(folder)
@@ -122,9 +124,7 @@ def write(runs: dict[str, list[ModelRun]]) -> Callable[..., None]:
     about = {'command': EVIL}
 
     def write(path: Path, **options: Any) -> None:
-        write_page(
-            *(path, comparison, figures, runs, costs, about), **options
-        )
+        write_page(*(path, comparison, figures, runs, costs, about), **options)
 
     return write
 

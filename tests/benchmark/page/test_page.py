@@ -11,7 +11,8 @@ import pytest
 
 from vitdense.benchmark.accuracy.errors import BKG, HIT
 from vitdense.benchmark.accuracy.model_run import ModelRun
-from vitdense.benchmark.page import plotly, write as writing
+from vitdense.benchmark.page import plotly
+from vitdense.benchmark.page import write as writing
 from vitdense.benchmark.page.drawing import Overlay
 from vitdense.benchmark.page.judged import Detector, disagreement, read_truth
 
@@ -49,7 +50,9 @@ def test_page_holds_all_and_no_name_is_read_as_html(
     assert data['differences'][0]['config'][-2:] == ['-b = 0', '+b = 1']
     assert len(data['curves']['box']['mean'][0][0]) == 101
     assert data['curves']['box']['classes'][0] in ('cat', 'dog', EVIL)
-    (photo, *_) = [each['photo'] for each in data['gallery']['images'].values()]
+    (photo, *_) = [
+        each['photo'] for each in data['gallery']['images'].values()
+    ]
     assert photo.startswith('a%20b_pictures/')
     folder = tmp_path / 'a b_pictures'
     assert {p.suffix for p in folder.iterdir()} == {'.jpg', '.svg'}

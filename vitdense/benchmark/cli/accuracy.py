@@ -170,9 +170,7 @@ def check_shared_options(args: argparse.Namespace) -> None:
         raise ValueError(f'--processes {args.processes} is less than 1')
 
 
-def compare_runs(
-    args: argparse.Namespace, runs: Sequence[str]
-) -> 'Compared':
+def compare_runs(args: argparse.Namespace, runs: Sequence[str]) -> 'Compared':
     """Predict what is missing, and score.
 
     Args:

@@ -202,7 +202,9 @@ def _curves_of_kind(
                 for t in THRESHOLDS.values()
             ]
         )
-        lines['of_classes'].append([_thousandths(precision[k, 0]) for k in chosen])
+        lines['of_classes'].append(
+            [_thousandths(precision[k, 0]) for k in chosen]
+        )
     return {
         'thresholds': list(THRESHOLDS),
         'classes': [first.classes[each] for each in chosen],

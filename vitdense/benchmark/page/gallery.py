@@ -45,7 +45,9 @@ def make_gallery(
     part = scored[0].parts[-1] if isinstance(scored[0], Joined) else scored[0]
     gallery: DetectionGallery | LabelMapGallery
     if isinstance(part, SegmentationFigures):
-        maps = [each for each in scored if isinstance(each, SegmentationFigures)]
+        maps = [
+            each for each in scored if isinstance(each, SegmentationFigures)
+        ]
         gallery = LabelMapGallery(maps, first, images, pictures)
     else:
         kind = getattr(part, 'kind', 'bbox')

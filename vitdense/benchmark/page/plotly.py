@@ -3,6 +3,7 @@
 import hashlib
 import tarfile
 from pathlib import Path
+from typing import IO, cast
 
 ARCHIVE = (
     Path(__file__).parent / 'vendored' / 'plotly.js-basic-dist-min-4.1.1.tgz'
@@ -26,6 +27,5 @@ def read_plotly() -> str:
             'vitdense again'
         )
     with tarfile.open(ARCHIVE) as archive:
-        member = archive.extractfile(MEMBER)
-        assert member is not None, MEMBER
-        return member.read().decode()
+        bundle = cast('IO[bytes]', archive.extractfile(MEMBER))
+        return bundle.read().decode()

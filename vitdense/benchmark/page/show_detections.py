@@ -80,7 +80,9 @@ class DetectionGallery:
 
     def say(self, image: int, one: int, two: int) -> list[str]:
         """What the two get right of an image."""
-        return [self._summary(self._judged[each][image]) for each in (one, two)]
+        return [
+            self._summary(self._judged[each][image]) for each in (one, two)
+        ]
 
     def _summary(self, judged: JudgedImage) -> str:
         false = int((judged.errors != HIT).sum())

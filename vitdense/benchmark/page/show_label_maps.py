@@ -58,7 +58,8 @@ class LabelMapGallery:
     def say(self, image: int, one: int, two: int) -> list[str]:
         """What the two score."""
         return [
-            f'mIoU {100 * self._scores[each][image]:.1f}' for each in (one, two)
+            f'mIoU {100 * self._scores[each][image]:.1f}'
+            for each in (one, two)
         ]
 
     def show(self, image: int) -> dict[str, Any]:

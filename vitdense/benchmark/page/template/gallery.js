@@ -43,7 +43,7 @@ function addGallery(parent) {
     if (!entries.length) { place.replaceChildren(make('p', {}, 'They disagree on no image.')); return; }
     place.replaceChildren(...entries.map(([number, said]) => {
       const image = gallery.images[number];
-      const shown = [figure(image, image.truth, 'truth', '')];
+      const shown = [figure(image, image.truth, 'truth', '\u00a0')];
       [first, second].forEach((model, index) => {
         const [says, wrong] = image.models[model];
         const text = said[pair.flipped ? 1 - index : index];

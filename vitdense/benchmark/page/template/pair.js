@@ -44,7 +44,7 @@ function addClasses(parent) {
   const groups = [...new Set(figures.map(([name]) => name.slice(0, name.indexOf(OF_A_CLASS))))];
   if (!groups.length) return;
   const section = addSection('classes', 'Class by class',
-    'Second less first, in percentage points, with intervals. Of many classes some intervals leave out 0 by chance: one in twenty.', parent);
+    'Second less first, in percentage points, with intervals. Of many classes some intervals leave out 0 by chance: one in twenty. An interval without a width, as of a class whose objects are in one image, tells nothing.', parent);
   const plot = make('div', { class: 'plot' });
   const frame = make('div', { class: 'tall', tabindex: '0', role: 'region', 'aria-label': 'Plot of classes' }, plot);
   const table = make('div');
@@ -61,14 +61,14 @@ function addClasses(parent) {
         type: 'scatter', mode: 'markers', orientation: 'h', showlegend: false,
         x: rows.map((row) => 100 * row.value), y: rows.map((_, index) => index),
         text: rows.map((row) => plain(row.name)), hovertemplate: '%{text}: %{x:+.1f}<extra></extra>',
-        marker: { size: 8, color: rows.map((row) => (row.low > 0 ? now.better : row.high < 0 ? now.worse : now.quiet)) },
+        marker: { size: 8, color: rows.map((row) => (row.low === row.high ? now.quiet : row.low > 0 ? now.better : row.high < 0 ? now.worse : now.quiet)) },
         error_x: { type: 'data', symmetric: false, array: rows.map((row) => 100 * (row.high - row.value)),
           arrayminus: rows.map((row) => 100 * (row.value - row.low)), color: now.quiet, thickness: 1.2, width: 3 },
       }],
       layout: {
         height: Math.max(240, 22 * rows.length + 80),
-        margin: { l: 20, r: 15, t: 10, b: 50 },
-        xaxis: { title: { text: `${plain(group.value)}, points` }, zeroline: true },
+        margin: { l: 20, r: 15, t: 50, b: 10 },
+        xaxis: { title: { text: `${plain(group.value)}, points` }, zeroline: true, side: 'top' },
         yaxis: { tickmode: 'array', tickvals: rows.map((_, index) => index), showgrid: false, zeroline: false,
           ticktext: rows.map((row) => plain(row.name.length > 24 ? `${row.name.slice(0, 23)}\u2026` : row.name)),
           range: [-0.7, rows.length - 0.3] },
