@@ -29,6 +29,7 @@ test: $(VENV)/ready
 	$(call PYTEST,$(BIN))
 
 test-slow: $(VENV)/ready
+	@requirements/chromium.sh
 	$(call PYTEST,$(BIN)) -m slow --dist load
 
 # What docs/reliability.md has the figures of.

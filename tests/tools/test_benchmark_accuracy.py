@@ -149,6 +149,13 @@ def test_results_that_do_not_fit(
         (['A={boxes}', 'B={masks}'], [], 'A has bbox; B has segm'),
         (['A={boxes}'], ['--resamples', '9'], '--resamples 9: an interval'),
         (['A={boxes}'], ['--json', 'nowhere/a'], 'no folder nowhere'),
+        (['A={boxes}'], ['--page', 'nowhere/a'], 'no folder nowhere'),
+        (['A={boxes}'], ['--inline-pictures'], '--page, which is not given'),
+        (
+            ['A={boxes}'],
+            ['--page', 'a.html', '--images', 'nowhere'],
+            "--images: there is no 'nowhere'",
+        ),
     ],
 )
 def test_bad_input(
@@ -199,8 +206,12 @@ def test_commands_of_the_page(
     monkeypatch.chdir(tmp_path)
     shutil.copy(truth, 'instances_val2017.json')
     masks = str(boxes).replace('fakebbox', 'fakesegm')
-    for name in ('a', 'b'):
-        shutil.copy(masks, f'{name}.segm.json')
+    shutil.copy(masks, 'a.segm.json')
+    worse(Path(masks), tmp_path).rename('b.segm.json')
+    Path('val2017').mkdir()
+    for each in json.loads(truth.read_text())['images']:
+        grey = np.full((each['height'], each['width'], 3), 99, np.uint8)
+        cv2.imwrite(f'val2017/{each["file_name"]}', grey)
     for name in ('seed1', 'seed2', 'seed3', 'b'):
         shutil.copy(boxes, f'{name}.bbox.json')
     (label_map, *_) = (shared / 'data/ade20k_mini').rglob('*.png')
@@ -209,8 +220,9 @@ def test_commands_of_the_page(
         shutil.copy(label_map, folder)
     page = (ROOT / 'docs/benchmarking.md').read_text().replace('\\\n', ' ')
     commands = re.findall(r'^python tools/(.+)$', page, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for name, *given in map(str.split, commands):
         ended = tool(name, *given, '--resamples', 100)
         assert (ended.code, ended.err) == (0, '')
     assert Path('table.md').is_file()
+    assert any(Path('page_pictures').glob('*.svg'))

@@ -1,4 +1,4 @@
-"""Reads what a user names as runs: files of predictions."""
+"""Scores the predictions of runs, whoever made them."""
 
 import io
 import json
@@ -11,6 +11,7 @@ import numpy as np
 
 from vitdense.benchmark.accuracy.compare import Figures, Joined
 from vitdense.benchmark.accuracy.detection import KINDS, match
+from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.segmentation import (
     IGNORED,
     Labels,
@@ -27,52 +28,29 @@ if TYPE_CHECKING:
 READ_OF = {'bbox': 'bbox', 'segm': 'segmentation'}
 
 
-def read_names(runs: Sequence[str]) -> dict[str, list[Path]]:
-    """The files of each model: ``NAME=FILE``, or of several seeds
-    ``NAME=FILE,FILE``.
-
-    Raises:
-        ValueError: If a run has no name, no file, or another's name.
-        FileNotFoundError: If a file is not there.
-    """
-    models: dict[str, list[Path]] = {}
-    for run in runs:
-        name, _, rest = run.partition('=')
-        if not name or not rest:
-            raise ValueError(
-                f'{run!r} names no run; write NAME=RESULTS.json or '
-                'NAME=FOLDER of label PNGs, with several seeds as '
-                'NAME=FIRST,SECOND'
-            )
-        if name in models:
-            raise ValueError(f'{run!r}: the name {name!r} is another run too')
-        models[name] = [Path(each) for each in rest.split(',')]
-        for each in models[name]:
-            if not each.exists():
-                raise FileNotFoundError(f'{name}: there is no {str(each)!r}')
-    return models
-
-
 def read_figures(
-    runs: Sequence[str], annotations: Path
+    models: Mapping[str, Sequence[ModelRun]],
 ) -> dict[str, list[Figures]]:
     """Score the runs of each model.
 
     Args:
-        runs: As `read_names` takes them.
-        annotations: The truth: COCO's file for results of detection, a
-            folder of label PNGs for such folders.
+        models: Runs whose predictions are there, all with the same truth.
 
     Raises:
         ValueError, OSError: If something cannot be used, naming it.
     """
-    models = read_names(runs)
+    truth = next(iter(models.values()))[0]
+    annotations = truth.annotations
     if not annotations.exists():
         raise FileNotFoundError(f'there is no {str(annotations)!r}')
+    files = {
+        name: [each.predictions for each in runs]
+        for name, runs in models.items()
+    }
     folders = {
         name
-        for name, files in models.items()
-        if any(each.is_dir() for each in files)
+        for name, paths in files.items()
+        if any(each.is_dir() for each in paths)
     }
     if folders and folders != models.keys():
         other = sorted(models.keys() - folders)
@@ -86,8 +64,8 @@ def read_figures(
             f'--annotations {str(annotations)!r} is no truth of {wanted}'
         )
     if folders:
-        return _read_label_maps(models, annotations)
-    return _read_detections(models, annotations)
+        return _read_label_maps(files, truth)
+    return _read_detections(files, annotations)
 
 
 def _read_detections(
@@ -140,7 +118,12 @@ def _only(
 ) -> list[dict[str, Any]]:
     """What is scored: pycocotools takes areas from boxes if it sees any."""
     keys = ('image_id', 'category_id', 'score', key)
-    return [{name: each[name] for name in keys} for each in results]
+    only = [{name: each[name] for name in keys} for each in results]
+    if key == READ_OF['segm']:
+        for each, whole in zip(only, results, strict=True):
+            # of models that score masks apart
+            each['score'] = whole.get('mask_score', whole['score'])
+    return only
 
 
 def _read_truth(annotations: Path) -> 'COCO':
@@ -208,16 +191,19 @@ def _fault(detection: Mapping[str, Any], size: Size) -> str:
 
 
 def _read_label_maps(
-    models: Mapping[str, Sequence[Path]], annotations: Path
+    models: Mapping[str, Sequence[Path]], run: ModelRun
 ) -> dict[str, list[Figures]]:
-    truth = sorted(annotations.glob('*.png'))
+    annotations = run.annotations
+    truth = run.label_maps or sorted(
+        each.name for each in annotations.glob('*.png')
+    )
     if not truth:
         raise FileNotFoundError(f'no label PNG in {str(annotations)!r}')
     # a label map has no names of classes, and a few pictures not all of them
-    classes = tuple(map(str, range(IGNORED)))
+    classes = run.classes or tuple(map(str, range(IGNORED)))
 
     def count(folder: Path, name: str) -> SegmentationFigures:
-        missing = [p.name for p in truth if not (folder / p.name).is_file()]
+        missing = [each for each in truth if not (folder / each).is_file()]
         if missing:
             raise FileNotFoundError(
                 f'{name}: {str(folder)!r} has not {missing[0]}, nor '
@@ -227,8 +213,12 @@ def _read_label_maps(
             return count_pixels(
                 classes,
                 (
-                    (path.stem, _read_map(path), _read_map(folder / path.name))
-                    for path in truth
+                    (
+                        str(Path(each).with_suffix('')),
+                        read_labels(annotations / each, run),
+                        read_labels(folder / each, run),
+                    )
+                    for each in truth
                 ),
             )
         except ValueError as error:
@@ -238,6 +228,23 @@ def _read_label_maps(
         name: [count(each, name) for each in files]
         for name, files in models.items()
     }
+
+
+def read_labels(path: Path, run: ModelRun) -> Labels:
+    """A label map ``(H, W)`` of a run or its truth, 255 for what does not
+    count.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    labels = _read_map(path)
+    if run.reduce_zero_label:
+        labels = np.where(
+            (labels == 0) | (labels == IGNORED),
+            IGNORED,
+            labels.astype(np.int64) - 1,
+        )
+    return labels
 
 
 def _read_map(path: Path) -> Labels:

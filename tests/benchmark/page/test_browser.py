@@ -1,0 +1,249 @@
+"""The page in a real Chromium, with no network."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+EVIL = '<script>alert(1)</script>'
+MODEL = '</script><b>&amp;</b>'
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Any]:
+    """Chromium; left out only where CHROMIUM=none asks for it."""
+    if os.environ.get('CHROMIUM') == 'none':
+        pytest.skip('CHROMIUM=none')
+    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which('chromedriver')
+    if binary is None or driver is None:
+        pytest.fail(
+            'no chromium and chromedriver here: requirements/chromium.sh '
+            'installs them; CHROMIUM=none leaves these tests out',
+            pytrace=False,
+        )
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = binary
+    for each in ('headless=new', 'no-sandbox', 'disable-dev-shm-usage'):
+        options.add_argument(f'--{each}')
+    options.set_capability(
+        'goog:loggingPrefs', {'browser': 'ALL', 'performance': 'ALL'}
+    )
+    chrome = Chrome(options=options, service=Service(driver))
+    chrome.execute_cdp_cmd('Network.enable', {})
+    chrome.execute_cdp_cmd('Network.setBlockedURLs', {'urls': ['http*://*']})
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope='module')
+def page(write: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp('page') / 'a page.html'
+    write(path)
+    return path
+
+
+def screen(
+    browser: Any, width: int, *, scheme: str = 'light', media: str = ''
+) -> None:
+    browser.execute_cdp_cmd(
+        'Emulation.setDeviceMetricsOverride',
+        {
+            'width': width,
+            'height': 844,
+            'deviceScaleFactor': 1,
+            'mobile': width < 500,
+        },
+    )
+    features = [{'name': 'prefers-color-scheme', 'value': scheme}]
+    browser.execute_cdp_cmd(
+        'Emulation.setEmulatedMedia', {'media': media, 'features': features}
+    )
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Iterator[Any]:
+    """The page, at desktop width; nothing is wrong with it at the end."""
+    screen(browser, 1280)
+    browser.get(page.as_uri())
+    yield browser
+    assert browser.get_log('browser') == []
+    asked = [
+        message['params']['request']['url']
+        for entry in browser.get_log('performance')
+        for message in [json.loads(entry['message'])['message']]
+        if message['method'] == 'Network.requestWillBeSent'
+    ]
+    assert asked
+    assert [u for u in asked if not u.startswith(('file:', 'data:'))] == []
+
+
+def ask(browser: Any, script: str) -> Any:
+    return browser.execute_script(f'return {script}')
+
+
+def texts(browser: Any, selector: str) -> list[str]:
+    found: list[str] = ask(
+        browser,
+        f'[...document.querySelectorAll({selector!r})].map('
+        'each => each.firstChild.nodeName === "SPAN" '
+        '? each.childNodes[1].textContent : each.firstChild.textContent)',
+    )
+    return found
+
+
+def choose(browser: Any, section: str, number: int, text: str) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    found = browser.find_elements('css selector', f'#{section} select')
+    Select(found[number]).select_by_visible_text(text)
+
+
+def test_everything_is_drawn(opened: Any) -> None:
+    sections = ask(
+        opened, '[...document.querySelectorAll("section")].map(s => s.id)'
+    )
+    assert sections == [
+        *('summary', 'differences', 'costs', 'errors', 'curves', 'training'),
+        *('pair', 'classes', 'config', 'gallery', 'about'),
+    ]
+    drawn = ask(
+        opened,
+        '[...document.querySelectorAll(".plot")].map(p => '
+        'p.querySelectorAll(".point, .js-line").length)',
+    )
+    assert len(drawn) == 5
+    assert all(drawn)
+    # of the front, the dearer models are no part: they are not better
+    assert ask(opened, "document.querySelector('#costs .plot').data[0].x") == [
+        pytest.approx(100)
+    ]
+    broken = (
+        'Promise.all([...document.images].map(i => {i.loading = "eager"; '
+        'return i.decode().then(() => i.naturalWidth)}))'
+    )
+    assert all(ask(opened, broken))
+
+
+def test_names_are_text(opened: Any) -> None:
+    shown = ask(opened, 'document.body.innerText')
+    assert EVIL in shown
+    assert MODEL in shown
+    assert 'a&<b>.jpg' in shown
+    assert ask(opened, 'document.scripts.length') == 3
+    ticks = ask(
+        opened,
+        '[...document.querySelectorAll("#classes .ytick")].map('
+        't => t.textContent)',
+    )
+    assert EVIL[:23] + '\u2026' in ticks
+    # nor does anything run that gets into the page
+    opened.execute_script(
+        'const s = document.createElement("script"); s.text = "window.x = 1";'
+        'document.body.append(s)'
+    )
+    assert ask(opened, 'window.x') is None
+    (refused,) = opened.get_log('browser')
+    assert 'Content Security Policy' in refused['message']
+
+
+def test_sorting_and_filtering_by_keyboard(opened: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    names = '#summary tbody th'
+    assert texts(opened, names) == ['all', MODEL, 'half']
+    opened.find_elements('css selector', '#summary thead button')[1].send_keys(
+        Keys.ENTER
+    )
+    assert texts(opened, names)[0] == 'all'
+    opened.switch_to.active_element.send_keys(Keys.ENTER)
+    assert texts(opened, names)[-1] == 'all'
+    heads = '[...document.querySelectorAll("#summary th[aria-sort]")].map('
+    assert ask(opened, f'{heads}h => h.ariaSort)')[:3] == [
+        *('none', 'ascending', 'none')
+    ]
+    opened.find_element('css selector', '#summary input').send_keys('HAL')
+    assert texts(opened, names) == ['half']
+
+
+def test_choosing_two_models(opened: Any) -> None:
+    def first_difference() -> list[str]:
+        return texts(opened, '#classes tbody tr:first-child > *')
+
+    before = first_difference()
+    assert MODEL in texts(opened, '#classes thead button')
+    choose(opened, 'pair', 0, 'half')
+    assert first_difference() != before
+    assert 'less half' in ask(
+        opened, 'document.querySelector("#pair [aria-live]").textContent'
+    )
+    # now the second is the one that comes first among the models
+    assert texts(opened, '#config pre span')[-2:] == ['-b = 2', '+b = 1']
+    # the same twice is no pair
+    choose(opened, 'pair', 1, 'half')
+    assert 'half less ' in ask(
+        opened, 'document.querySelector("#pair [aria-live]").textContent'
+    )
+
+
+def test_pictures_are_enlarged_by_keyboard(opened: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    button = opened.find_element('css selector', '#gallery .stack')
+    button.send_keys(Keys.ENTER)
+    viewer = 'document.getElementById("viewer").open'
+    assert ask(opened, viewer)
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not ask(opened, viewer)
+    assert ask(opened, 'document.activeElement.className') == 'stack'
+
+
+@pytest.mark.parametrize('width', [390, 768])
+def test_nothing_is_wider_than_the_screen(opened: Any, width: int) -> None:
+    screen(opened, width)
+    opened.refresh()
+    assert ask(opened, 'document.documentElement.scrollWidth') <= width
+    plots = 'Math.max(...[...document.querySelectorAll(".main-svg")].map('
+    assert ask(opened, f'{plots}p => p.clientWidth))') <= width
+
+
+def test_dark_and_printed(opened: Any) -> None:
+    ground = 'getComputedStyle(document.body).backgroundColor'
+    tick = (
+        'getComputedStyle(document.querySelector("#errors .xtick text")).fill'
+    )
+    light = ask(opened, ground), ask(opened, tick)
+    screen(opened, 1280, scheme='dark')
+    dark = ask(opened, ground), ask(opened, tick)
+    assert dark[0] != light[0]
+    assert dark[1] != light[1]
+    # paper is white whatever the screen is
+    screen(opened, 1280, scheme='dark', media='print')
+    assert ask(opened, ground) == light[0]
+    assert ask(opened, tick) == light[1]
+
+
+def test_label_maps(
+    browser: Any, write_label_maps: Callable, tmp_path: Path
+) -> None:
+    page = tmp_path / 'page.html'
+    write_label_maps(page)
+    screen(browser, 390)
+    browser.get(page.as_uri())
+    assert ask(browser, 'document.documentElement.scrollWidth') <= 390
+    captions = texts(browser, '#gallery figcaption')
+    assert captions[:5] == [
+        *('truth', 'right', 'right: wrong pixels'),
+        *('wrong', 'wrong: wrong pixels'),
+    ]
+    assert EVIL in ask(browser, 'document.body.innerText')
+    assert browser.get_log('browser') == []

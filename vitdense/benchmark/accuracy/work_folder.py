@@ -1,0 +1,101 @@
+"""What a training has left in its work folder."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# written by vitdense.engine.checkpoint_hook
+LAST = 'last_checkpoint'
+
+
+def is_work_folder(path: Path) -> bool:
+    """Whether a training has written to a folder."""
+    return path.is_dir() and bool(_configs(path) or (path / LAST).exists())
+
+
+def _configs(work_dir: Path) -> list[Path]:
+    return sorted(work_dir.glob('*.py'))
+
+
+def config_of(work_dir: Path) -> Path:
+    """The config that a training has left in its work folder.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    configs = _configs(work_dir)
+    if len(configs) != 1:
+        names = [each.name for each in configs]
+        raise ValueError(
+            f'{str(work_dir)!r} has {names or "no config"}, where a training '
+            'leaves its config; name CONFIG.py:CHECKPOINT'
+        )
+    return configs[0]
+
+
+def checkpoint_of(work_dir: Path) -> Path:
+    """The checkpoint of a work folder that scored best, else the last one.
+
+    Raises:
+        ValueError: If there is none yet, or several scored best.
+    """
+    best = sorted(work_dir.glob('best_*'))
+    if len(best) > 1:
+        raise ValueError(
+            f'{str(work_dir)!r} has {[each.name for each in best]}; name '
+            'CONFIG.py:CHECKPOINT'
+        )
+    return best[0] if best else last_checkpoint(work_dir)
+
+
+def last_checkpoint(work_dir: Path) -> Path:
+    """The checkpoint that a training wrote last.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    named = work_dir / LAST
+    if named.is_file():
+        # a path that is not relative stays what it is
+        path = work_dir / named.read_text().strip()
+        # a work folder may have been moved since
+        for each in (path, work_dir / path.name):
+            if each.exists():
+                return each
+    raise ValueError(
+        f'{str(work_dir)!r} has no checkpoint, so its training has not got '
+        'so far; go on with tools/train.py, or name CONFIG.py:CHECKPOINT'
+    )
+
+
+def curves(work_dir: Path) -> tuple[tuple[int, str, float], ...]:
+    """What a training has logged: step, name and value, by step.
+
+    Of a step that was done twice, because the training was resumed, the
+    later one counts. Scores have the step that they were taken after.
+    """
+    found: dict[tuple[int, str], float] = {}
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        step = 0
+        for line in _lines(path):
+            # mmengine counts epochs in the lines of scores
+            trained = 'iter' in line
+            step = int(line['step']) if trained else step
+            for name, value in line.items():
+                if name not in ('step', 'iter') and isinstance(
+                    value, int | float
+                ):
+                    found[step, name] = float(value)
+    return tuple((*key, found[key]) for key in sorted(found))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Lines of a log; what a killed run wrote last may be cut off."""
+    for line in path.read_text().splitlines():
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict) and 'step' in content:
+            yield content

@@ -1,0 +1,1 @@
+"""Options of ``tools/benchmark.py``, and what is done with them."""
