@@ -135,7 +135,7 @@ def test_results_that_do_not_fit(
 @pytest.mark.parametrize(
     ('runs', 'options', 'message'),
     [
-        (['{boxes}'], [], 'names no run; write NAME=RESULTS.json'),
+        (['{boxes}'], [], 'names no run; write a work folder'),
         (['A={boxes}', 'A={boxes}'], [], "the name 'A' is another run too"),
         (['A={folder}/no.json'], [], "A: there is no '"),
         (['A={folder}/empty.json'], [], "empty.json' is empty"),

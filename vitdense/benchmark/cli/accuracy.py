@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mmengine.config import DictAction
 
 from vitdense.benchmark.cli.shared import check_folders, progress_bar
-from vitdense.benchmark.cost.tables import console
+from vitdense.benchmark.cost.measure import CostRow
+from vitdense.benchmark.cost.tables import cells, console, flatten
 
 if TYPE_CHECKING:
     from vitdense.benchmark.accuracy.compare import Comparison
@@ -171,14 +172,23 @@ def write(
     args: argparse.Namespace,
     comparison: 'Comparison',
     runs: 'Mapping[str, Sequence[ModelRun]]',
+    cost: Sequence[CostRow] = (),
 ) -> None:
-    """Show a comparison, and write what is asked for."""
+    """Show a comparison, and write what is asked for.
+
+    Args:
+        args: As `add_shared_options` has them.
+        comparison: Of the models.
+        runs: Of each model.
+        cost: What each costs, where it was measured.
+    """
     from vitdense.benchmark.accuracy import tables
 
     tables.show(comparison, console())
     if args.json is not None:
         context = {
             'command': shlex.join(sys.argv),
+            'cost': [{**flatten(row), 'machine': row.machine} for row in cost],
             'checkpoints': {
                 name: [
                     {'path': str(each.checkpoint), 'sha256': each.sha256}
@@ -193,3 +203,14 @@ def write(
         tables.write_csv(args.csv, comparison)
     if args.markdown is not None:
         tables.write_markdown(args.markdown, comparison)
+        done = [row for row in cost if row.error is None]
+        if done:
+            columns = cells(done)
+            table = tables.as_markdown(
+                f'Cost of backbones at {cost[0].settings.height} x '
+                f'{cost[0].settings.width} pixels',
+                list(columns),
+                [list(line) for line in zip(*columns.values(), strict=True)],
+            )
+            with args.markdown.open('a') as file:
+                file.write(f'\n{table}')
