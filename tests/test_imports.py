@@ -45,6 +45,9 @@ MAY_IMPORT = {
     ],
     'benchmark': [
         'backbones.pyramid',
+        'checkpoint',
+        'engine',
+        'preflight',
         'datasets.audit',
         'datasets.coco_scorer',
         'ops.compiled',

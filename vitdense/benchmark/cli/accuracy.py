@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Predict what is missing, score, show and write; gives the exit code."""
     try:
         check_shared_options(args)
-        compared = compare_runs(args, args.runs)
+        compared = compare_runs(args, args.runs, args.cfg_options or {})
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
@@ -131,13 +131,16 @@ def check_shared_options(args: argparse.Namespace) -> None:
 
 
 def compare_runs(
-    args: argparse.Namespace, runs: Sequence[str]
+    args: argparse.Namespace,
+    runs: Sequence[str],
+    cfg_options: Mapping[str, Any],
 ) -> 'tuple[Comparison, Mapping[str, Sequence[ModelRun]]]':
     """Predict what is missing, and score.
 
     Args:
         args: As `add_options` has them.
         runs: As `run_names.read_names` takes them.
+        cfg_options: Settings that replace those of all configs.
 
     Raises:
         ValueError, OSError: If anything cannot be used.
@@ -150,7 +153,7 @@ def compare_runs(
     how = Predicting(
         args.predictions,
         args.processes,
-        args.cfg_options or {},
+        cfg_options,
         trust_pickle=args.trust_pickle,
     )
     named = read_names(runs)

@@ -137,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
     for each in trainings:
         runs[each.backbone].append(str(each.work_dir))
     named = [f'{name}={",".join(paths)}' for name, paths in runs.items()]
-    comparison, known = accuracy.compare_runs(args, named)
+    comparison, known = accuracy.compare_runs(args, named, {})
     show_rows(rows, console())
     accuracy.write(args, comparison, known, rows)
     return int(any(row.error is not None for row in rows))
