@@ -3,6 +3,7 @@
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
 # make soak    what takes hours: many kills (SOAK_KILLS each, SOAK_SEED), long trainings, every compiled design
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
+# make benchmark   train four small backbones on shapes, and compare them by accuracy and cost
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
 # Empty: the tested torch. Another, such as 2.4.1 or newest, is installed into
@@ -20,10 +21,24 @@ BIN := $(VENV)/bin
 UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables clean distclean
+.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
+
+# Half of the quick starts' epochs. All is below BENCHMARK_DIR; a second run
+# trains nothing again.
+BENCHMARK_DIR ?= work_dirs/benchmark
+BENCHMARK_ARGS ?=
+SHAPES = configs/quickstart/mask-rcnn_$(1)_fpn_shapes.py
+benchmark: $(VENV)/ready
+	@mkdir -p $(BENCHMARK_DIR)
+	$(BIN)/python tools/benchmark.py sweep --recipe mask-rcnn_shapes --work-dir $(BENCHMARK_DIR) --size 128 \
+	    --backbones pvt-v2-b0=$(call SHAPES,pvt-v2-b0) cvt-mini=$(call SHAPES,cvt-mini) t2t-mini=$(call SHAPES,t2t-mini) \
+	    'resnet-18=mmdet.ResNet{"depth": 18, "norm_eval": false}' \
+	    --page $(BENCHMARK_DIR)/page.html --json $(BENCHMARK_DIR)/all.json --csv $(BENCHMARK_DIR)/accuracy.csv --markdown $(BENCHMARK_DIR)/tables.md \
+	    --cfg-options train_cfg.max_epochs=2 train_cfg.val_interval=2 param_scheduler.1.end=2 param_scheduler.1.T_max=2 \
+	    $(BENCHMARK_ARGS)
 
 test: $(VENV)/ready
 	$(call PYTEST,$(BIN))

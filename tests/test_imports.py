@@ -46,6 +46,9 @@ MAY_IMPORT = {
     ],
     'benchmark': [
         'backbones.pyramid',
+        'checkpoint',
+        'engine',
+        'preflight',
         'datasets.audit',
         'datasets.coco_scorer',
         'ops.compiled',

@@ -4,6 +4,7 @@ tools/benchmark.py speed NAME...     backbones side by side
 tools/benchmark.py growth NAME...    exponents over the area of the image
 tools/benchmark.py step CONFIG...    a training step of detectors
 tools/benchmark.py accuracy RUN...   predictions, with intervals
+tools/benchmark.py sweep             backbones trained by one recipe
 
 Names of backbones: vitdense.PVT:v2-b2, mmdet.ResNet{"depth": 50},
 mypackage.MyNet:tiny, timm:pvt_v2_b2, transformers:cvt, plain.PVT:v2-b2
@@ -15,7 +16,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from vitdense.benchmark.cli import accuracy, cost
+from vitdense.benchmark.cli import accuracy, cost, sweep
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,6 +32,11 @@ def parse_args() -> argparse.Namespace:
             'accuracy', help='compare predictions, with intervals'
         )
     )
+    sweep.add_options(
+        commands.add_parser(
+            'sweep', help='train backbones by one recipe, and compare them'
+        )
+    )
     return parser.parse_args()
 
 
@@ -38,6 +44,7 @@ def main() -> int:
     args = parse_args()
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         'accuracy': accuracy.run,
+        'sweep': sweep.run,
     }
     return commands.get(args.command, cost.run)(args)
 

@@ -139,7 +139,7 @@ def test_results_that_do_not_fit(
 @pytest.mark.parametrize(
     ('runs', 'options', 'message'),
     [
-        (['{boxes}'], [], 'names no run; write NAME=RESULTS.json'),
+        (['{boxes}'], [], 'names no run; write a work folder'),
         (['A={boxes}', 'A={boxes}'], [], "the name 'A' is another run too"),
         (['A={folder}/no.json'], [], "A: there is no '"),
         (['A={folder}/empty.json'], [], "empty.json' is empty"),
@@ -219,7 +219,7 @@ def test_commands_of_the_page(
         Path(folder).mkdir()
         shutil.copy(label_map, folder)
     page = (ROOT / 'docs/benchmarking.md').read_text().replace('\\\n', ' ')
-    commands = re.findall(r'^python tools/(.+)$', page, re.MULTILINE)
+    commands = re.findall(r'^python tools/(.+--ann.+)$', page, re.MULTILINE)
     assert len(commands) == 4
     for name, *given in map(str.split, commands):
         ended = tool(name, *given, '--resamples', 100)

@@ -100,13 +100,13 @@ def plain_form(model: nn.Module) -> 'PlainBackbone | None':
 
 def _config_of(spec: BackboneSpec) -> dict[str, Any]:
     """The config that the registries build a backbone from."""
-    config = dict(spec.arguments, type=_find_class(spec))
+    config = dict(spec.arguments, type=find_class(spec))
     if spec.variant:
         config['arch'] = spec.variant
     return config
 
 
-def _find_class(spec: BackboneSpec) -> Any:
+def find_class(spec: BackboneSpec) -> Any:
     """What a package calls by a backbone's type.
 
     A name in the registry whose scope is the package, a class of the package

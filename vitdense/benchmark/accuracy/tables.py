@@ -85,14 +85,17 @@ def write_json(
 
 def write_markdown(path: Path, comparison: Comparison) -> None:
     """Write the tables of the screen."""
-    parts = []
-    for title, header, body in tables(comparison):
-        lines = [header, ['---'] * len(header), *body]
-        text = '\n'.join(
-            '| ' + ' | '.join(map(_escaped, line)) + ' |' for line in lines
-        )
-        parts.append(f'{title}\n\n{text}\n')
+    parts = [as_markdown(*each) for each in tables(comparison)]
     path.write_text('\n'.join(parts))
+
+
+def as_markdown(title: str, header: list[str], body: list[list[str]]) -> str:
+    """A table in Markdown, under its title."""
+    lines = [header, ['---'] * len(header), *body]
+    text = '\n'.join(
+        '| ' + ' | '.join(map(_escaped, line)) + ' |' for line in lines
+    )
+    return f'{title}\n\n{text}\n'
 
 
 def show(comparison: Comparison, screen: Console) -> None:

@@ -8,17 +8,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmengine.config import DictAction
 
 from vitdense.benchmark.cli.shared import check_folders, progress_bar
-from vitdense.benchmark.cost.tables import console
+from vitdense.benchmark.cost.measure import CostRow
+from vitdense.benchmark.cost.tables import cells, console, flatten
 
 if TYPE_CHECKING:
     from vitdense.benchmark.accuracy.compare import Comparison, Figures
     from vitdense.benchmark.accuracy.model_run import ModelRun
-    from vitdense.benchmark.cost.measure import CostRow
 
 LAUNCHERS = ('none', 'pytorch')
 
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     """Predict what is missing, score, show and write; gives the exit code."""
     try:
         check_shared_options(args)
-        compared = compare_runs(args, args.runs)
+        compared = compare_runs(args, args.runs, args.cfg_options or {})
         write(args, compared)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
@@ -170,12 +170,17 @@ def check_shared_options(args: argparse.Namespace) -> None:
         raise ValueError(f'--processes {args.processes} is less than 1')
 
 
-def compare_runs(args: argparse.Namespace, runs: Sequence[str]) -> 'Compared':
+def compare_runs(
+    args: argparse.Namespace,
+    runs: Sequence[str],
+    cfg_options: Mapping[str, Any],
+) -> Compared:
     """Predict what is missing, and score.
 
     Args:
         args: As `add_options` has them.
         runs: As `run_names.read_names` takes them.
+        cfg_options: Settings that replace those of all configs.
 
     Raises:
         ValueError, OSError: If anything cannot be used.
@@ -188,7 +193,7 @@ def compare_runs(args: argparse.Namespace, runs: Sequence[str]) -> 'Compared':
     how = Predicting(
         args.predictions,
         args.processes,
-        args.cfg_options or {},
+        cfg_options,
         trust_pickle=args.trust_pickle,
     )
     named = read_names(runs)
@@ -210,14 +215,14 @@ def compare_runs(args: argparse.Namespace, runs: Sequence[str]) -> 'Compared':
 def write(
     args: argparse.Namespace,
     compared: Compared,
-    costs: 'Mapping[str, CostRow] | None' = None,
+    cost: Sequence[CostRow] = (),
 ) -> None:
     """Show a comparison, and write what is asked for.
 
     Args:
         args: As `add_shared_options` has them.
         compared: What is shown.
-        costs: What was measured of models, by name, for the page.
+        cost: What each model costs, where it was measured.
 
     Raises:
         ValueError, OSError: If something cannot be written.
@@ -225,10 +230,12 @@ def write(
     from vitdense.benchmark.accuracy import tables
 
     comparison, figures, runs = compared
+    done = [row for row in cost if row.error is None]
     tables.show(comparison, console())
     if args.json is not None:
         context = {
             'command': shlex.join(sys.argv),
+            'cost': [{**flatten(row), 'machine': row.machine} for row in cost],
             'checkpoints': {
                 name: [
                     {'path': str(each.checkpoint), 'sha256': each.sha256}
@@ -243,15 +250,33 @@ def write(
         tables.write_csv(args.csv, comparison)
     if args.markdown is not None:
         tables.write_markdown(args.markdown, comparison)
+        _append_cost(args.markdown, done)
     if args.page is not None:
         from vitdense.benchmark.page.write import write_page
 
-        about = describe_comparison(runs, costs or {})
+        costs = {row.name: row for row in done}
+        about = describe_comparison(runs, costs)
         write_page(
-            *(args.page, comparison, figures, runs, costs or {}, about),
+            *(args.page, comparison, figures, runs, costs, about),
             images=args.images,
             inline_pictures=args.inline_pictures,
         )
+
+
+def _append_cost(path: Path, rows: Sequence[CostRow]) -> None:
+    from vitdense.benchmark.accuracy import tables
+
+    if not rows:
+        return
+    columns = cells(rows)
+    table = tables.as_markdown(
+        f'Cost of backbones at {rows[0].settings.height} x '
+        f'{rows[0].settings.width} pixels',
+        list(columns),
+        [list(line) for line in zip(*columns.values(), strict=True)],
+    )
+    with path.open('a') as file:
+        file.write(f'\n{table}')
 
 
 def describe_comparison(

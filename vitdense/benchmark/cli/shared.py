@@ -25,11 +25,13 @@ def check_folders(*files: Path | None) -> None:
 
 def progress_bar() -> Progress:
     """A bar on stderr: what is done, how much of it, for how long."""
+    stderr = Console(stderr=True)
     return Progress(
         TextColumn('{task.description}', markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=stderr,
         transient=True,
+        disable=not stderr.is_terminal,
     )

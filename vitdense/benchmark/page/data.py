@@ -158,8 +158,8 @@ def _config_difference(
     """Lines of a unified difference; None where a config is not known."""
     if not (first and second and first[0].config and second[0].config):
         return None
-    texts = [runs[0].config.splitlines() for runs in (first, second)]
-    return list(difflib.unified_diff(*texts, lineterm='', n=2))[2:]
+    one, other = (runs[0].config.splitlines() for runs in (first, second))
+    return list(difflib.unified_diff(one, other, lineterm='', n=2))[2:]
 
 
 def _curves(models: Sequence[Figures]) -> dict[str, Any]:

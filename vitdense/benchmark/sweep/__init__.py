@@ -1,0 +1,1 @@
+"""Trains backbones under one recipe, and compares them."""
