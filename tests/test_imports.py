@@ -43,6 +43,7 @@ MAY_IMPORT = {
         'engine',
         'registry',
     ],
+    'projects': ['checkpoint.matching.classes', 'datasets', 'preflight'],
     'benchmark': [
         'backbones.pyramid',
         'datasets.audit',
