@@ -176,11 +176,11 @@ def data_text(
     size = (scale.long, scale.short)
     steps: dict[str, Any] = {'Resize': {'scale': size}}
     if not detects:
-                steps['RandomResize'] = {'scale': size}
+        steps['RandomResize'] = {'scale': size}
         steps['RandomCrop'] = {'crop_size': plan.crop}
         zero = plan.train.settings('train')['reduce_zero_label']
         steps['LoadAnnotations'] = {'reduce_zero_label': zero}
-    train = {**_dataset(plan.train, 'train')}
+    train = _dataset(plan.train, 'train')
     if detects and min(min(s.size) for s in plan.train.samples) < 32:
         train['filter_cfg'] = {'min_size': 0}
     train['pipeline'] = Code(STEPS.format('train'))

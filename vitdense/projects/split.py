@@ -8,6 +8,8 @@ import numpy as np
 from vitdense.projects.folder import TEST, TRAIN, VAL
 from vitdense.projects.found import Found, Part, Sample
 
+MAX_SHOWN = 5
+
 
 def split(
     found: Found, fraction: float, seed: int, anew: bool
@@ -51,7 +53,7 @@ def split(
     shown = {n for each in samples for n in each.classes}
     absent = [c for n, c in enumerate(found.classes) if n not in shown]
     if absent:
-        notes.append(f'no picture shows {", ".join(absent)}')
+        notes.append(f'no picture shows {_some(absent)}')
     return train, val, notes
 
 
@@ -89,9 +91,13 @@ def _check(found: Found, train: Part, val: Part) -> None:
     scored = {n for each in val.samples for n in each.classes}
     without = [found.classes[n] for n in sorted(scored - trained)]
     if without:
-        shown = ', '.join(without[:5]) + ', ...' * (len(without) > 5)
         raise ValueError(
             f'--data: the split leaves {len(without)} of '
             f'{len(found.classes)} classes without training pictures: '
-            f'{shown}; --val-fraction makes another'
+            f'{_some(without)}; --val-fraction makes another'
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = [f'and {len(names) - MAX_SHOWN} more']
+    return ', '.join([*names[:MAX_SHOWN], *more * (len(names) > MAX_SHOWN)])

@@ -67,10 +67,11 @@ class LabelMaps(Layout):
         paired = {pair.picture for pair in pairs}
         labels = {pair.label for pair in pairs}
         left = [p for p in folder.pictures if p not in paired | labels]
-        notes = (
+        notes = [
             f'{len(left)} pictures without a label map are left out, such as '
-            f'{left[0]}',
-        ) * bool(left)
+            f'{each}'
+            for each in left[:1]
+        ]
         return Found(
             root=folder.root,
             layout=self.name,
@@ -79,7 +80,7 @@ class LabelMaps(Layout):
                 split: _part(each, ask.reduce_zero_label)
                 for split, each in by_split.items()
             },
-            notes=notes,
+            notes=tuple(notes),
         )
 
 
