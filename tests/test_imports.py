@@ -44,6 +44,7 @@ MAY_IMPORT = {
         'engine',
         'registry',
     ],
+    'projects': ['checkpoint.matching.classes', 'datasets', 'preflight'],
     'benchmark': [
         'backbones.pyramid',
         'checkpoint',

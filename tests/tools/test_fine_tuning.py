@@ -75,6 +75,28 @@ def train(
 
 
 @pytest.mark.soak
+def test_a_detector_learns_sooner(command: Command, folder: Path) -> None:
+    """To two of its classes and a new one, in one epoch."""
+    old, own = configs(folder, DETECTOR, 800, 200)
+    train(command, old, folder / 'detector', {})
+    one = {
+        'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 1,
+        'param_scheduler.0.end': 5,
+        'param_scheduler.1.end': 1,
+        'param_scheduler.1.T_max': 1,
+    }
+    tuned = train(
+        *(command, own, folder / 'tuned_detector', one),
+        *('--init-from', folder / 'detector/epoch_4.pth'),
+    )
+    scratch = train(command, own, folder / 'scratch_detector', one)
+    figures = [each['coco/bbox_mAP_50'] for each in (tuned, scratch)]
+    print('box AP50, fine-tuned and from scratch:', *figures)
+    assert figures[0] > figures[1] + 0.3, (tuned, scratch)
+
+
+@pytest.mark.soak
 def test_a_segmenter_learns_sooner(command: Command, folder: Path) -> None:
     """To three of its classes and a new one."""
     old, own = configs(folder, SEGMENTER, 400, 160)

@@ -55,7 +55,8 @@ class ClassMatch:
         Raises:
             ValueError: If two names of one list are the same.
         """
-        known, own = _numbered(held, held_by), _numbered(wanted, wanted_by)
+        known = numbered_names(held, held_by)
+        own = numbered_names(wanted, wanted_by)
         pairs = ((known[name], own[name]) for name in own if name in known)
         return cls(tuple(held), tuple(wanted), tuple(pairs))
 
@@ -71,7 +72,16 @@ class ClassMatch:
         return [n for i, n in enumerate(self.wanted) if i not in known]
 
 
-def _numbered(names: Sequence[str], place: str) -> dict[str, int]:
+def numbered_names(names: Sequence[str], place: str) -> dict[str, int]:
+    """Numbers of classes by their names as they are matched.
+
+    Args:
+        names: The names, in order.
+        place: What messages call them.
+
+    Raises:
+        ValueError: If two of them are the same for matching.
+    """
     plain = [_BETWEEN_WORDS.sub(' ', n).strip().casefold() for n in names]
     twice = {name for name, count in Counter(plain).items() if count > 1}
     if twice:
