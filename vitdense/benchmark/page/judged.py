@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from vitdense.benchmark.accuracy.average_precision import FloatArray, IntArray
 from vitdense.benchmark.accuracy.errors import FOUND, HIT, MOST, judge
@@ -29,7 +30,7 @@ class JudgedImage(NamedTuple):
 
     detections: Sequence[Detection]
     errors: IntArray
-    found: IntArray
+    found: npt.NDArray[np.bool_]
 
 
 class Detector:
