@@ -32,7 +32,10 @@ def test_what_is_of_another_kind(
 
 
 def test_what_libraries_refuse_names_the_options() -> None:
-    given = {'model.data_preprocessor.std': [], 'load_from': None}
+    given: dict[str, Any] = {
+        'model.data_preprocessor.std': [],
+        'load_from': None,
+    }
     options = TrainOptions(config=str(DETECTOR), cfg_options=given)
     said = (
         r'^config: .* \(AssertionError at .*data_preprocessor.py.* '

@@ -28,7 +28,8 @@ SIDE = 96
 def make_truth(folder: Path) -> Path:
     """Pictures of two objects each, and what they show."""
     rng = np.random.default_rng(0)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number in range(1, IMAGES + 1):
         name = FILE if number == 1 else f'{number}.jpg'
         pixels = rng.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
