@@ -78,7 +78,7 @@ def train(
 def test_a_detector_learns_sooner(command: Command, folder: Path) -> None:
     """To two of its classes and a new one, in one epoch."""
     old, own = configs(folder, DETECTOR, 800, 200)
-    train(command, old, folder / 'detector', {})
+    train(command, old, folder / 'detector', {'train_cfg.max_epochs': 4})
     one = {
         'train_cfg.max_epochs': 1,
         'train_cfg.val_interval': 1,
