@@ -29,8 +29,13 @@ def torchrun(count: int, module: str = LAUNCH) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Variables of a process that finds the package and helpers of tests, and
-    no package that training has no need of."""
-    found = [ROOT, ROOT / 'tests', ROOT / 'tests/absent']
+    no package that training has no need of.
+
+    peft needs transformers: WITH_TRANSFORMERS lets them be found.
+    """
+    found = [ROOT, ROOT / 'tests']
+    if 'WITH_TRANSFORMERS' not in os.environ:
+        found.append(ROOT / 'tests/absent')
     path = [*map(str, found), os.environ.get('PYTHONPATH', '')]
     return {
         **os.environ,

@@ -57,15 +57,15 @@ def predict(model: Any, data: Any) -> Any:
         return model.predict(data['inputs'], data['data_samples'])[0]
 
 
-def pictures(count: int) -> Any:
-    """Some with two boxes and their masks each."""
+def pictures(count: int, *, with_mask: bool) -> Any:
+    """Some with two boxes each, and their masks."""
     return demo_mm_inputs(
         count,
         [[3, 96, 128]] * count,
         num_items=[2] * count,
         num_classes=80,
         use_box_type=True,
-        with_mask=True,
+        with_mask=with_mask,
     )
 
 
@@ -102,8 +102,9 @@ def step_and_detect(config: Any, *, of_backbone: str = '') -> None:
         config.test_cfg.max_per_img = 50
     # not every picture padded to the size of training
     config.data_preprocessor.pop('batch_augments', None)
+    masks = 'panoptic_head' in config
     with built('mmdet', config) as model:
-        take_step(model, pictures(2))
+        take_step(model, pictures(2, with_mask=masks))
         learning = {
             name: bool(parameter.grad.any())
             for name, parameter in model.backbone.named_parameters()
@@ -111,7 +112,7 @@ def step_and_detect(config: Any, *, of_backbone: str = '') -> None:
         }
         assert learning
         assert all(learning.values()), learning
-        found = predict(model, pictures(1)).pred_instances
+        found = predict(model, pictures(1, with_mask=masks)).pred_instances
     assert len(found)
     assert found.scores.isfinite().all()
     assert found.bboxes.isfinite().all()

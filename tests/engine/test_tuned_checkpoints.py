@@ -170,9 +170,14 @@ def test_whole_files(train: Train, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('tune', ['none', 'lora'])
 def test_two_processes_hold_the_same(
-    small_shapes: Path, base: Path, tmp_path: Path, tune: str
+    small_shapes: Path,
+    base: Path,
+    tmp_path: Path,
+    tune: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first one's weights, which it alone saves, are the other's."""
+    monkeypatch.setenv('WITH_TRANSFORMERS', '1')
     config = tmp_path / 'two.py'
     config.write_text(f"""
 _base_ = '{SEGMENTER}'
