@@ -1,4 +1,6 @@
 # DETR on the last level of a backbone, with 100 queries.
+_base_ = './detector.py'
+
 __attention = dict(embed_dims=256, num_heads=8, dropout=0.1, batch_first=True)
 __ffn = dict(
     embed_dims=256,
@@ -10,13 +12,6 @@ __ffn = dict(
 model = dict(
     type='DETR',
     num_queries=100,
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
-    ),
     neck=dict(
         type='ChannelMapper',
         kernel_size=1,

@@ -1,6 +1,8 @@
 # DINO-DETR on four scales, strides 8 to 64, with 900 queries. It takes all
 # levels but the finest; those a backbone lacks are strided convolutions of
 # its last map.
+_base_ = './detector.py'
+
 __scales = 4
 __attention = dict(embed_dims=256, num_levels=__scales, dropout=0.0)
 __ffn = dict(embed_dims=256, feedforward_channels=2048, ffn_drop=0.0)
@@ -11,10 +13,6 @@ model = dict(
     with_box_refine=True,
     as_two_stage=True,
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
         pad_size_divisor=1,
     ),
     neck=dict(

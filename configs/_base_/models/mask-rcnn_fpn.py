@@ -1,12 +1,9 @@
+_base_ = './detector.py'
+
 model = dict(
     type='MaskRCNN',
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
         pad_mask=True,
-        pad_size_divisor=32,
     ),
     neck=dict(type='FPN', out_channels=256, num_outs=5),
     rpn_head=dict(

@@ -1,15 +1,10 @@
 # Mask2Former for instances, on images padded to 1024 x 1024.
-_base_ = './mask2former_head.py'
+_base_ = ['./detector.py', './mask2former_head.py']
 
 __things = 80
 model = dict(
     type='Mask2Former',
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
         pad_mask=True,
         mask_pad_value=0,
         pad_seg=False,

@@ -1,12 +1,7 @@
+_base_ = './detector.py'
+
 model = dict(
     type='RetinaNet',
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
-    ),
     # strides 8 and up; the levels the backbone lacks are strided
     # convolutions of its last map
     neck=dict(

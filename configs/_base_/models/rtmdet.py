@@ -1,15 +1,13 @@
 # RTMDet-l's neck and head on levels of strides 8, 16 and 32, normed by
 # groups, as its authors put it on transformers.
+_base_ = './detector.py'
+
 __norm = dict(type='GN', num_groups=32)
 __act = dict(type='SiLU', inplace=True)
 model = dict(
     type='RTMDet',
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        batch_augments=None,
+        pad_size_divisor=1,
     ),
     neck=dict(
         type='CSPNeXtPAFPN',

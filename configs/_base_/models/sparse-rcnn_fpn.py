@@ -1,15 +1,10 @@
 # 300 learned proposals, refined in six stages.
+_base_ = './detector.py'
+
 __stages = 6
 __proposals = 300
 model = dict(
     type='SparseRCNN',
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_size_divisor=32,
-    ),
     neck=dict(type='FPN', out_channels=256, num_outs=4),
     rpn_head=dict(
         type='EmbeddingRPNHead',
