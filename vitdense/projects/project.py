@@ -107,11 +107,9 @@ def plan_project(options: ProjectOptions) -> Project:
             f'--data: {list(found.classes)} is one class; segmentation tells '
             'at least two apart, such as background'
         )
-    fraction = (
-        VAL_FRACTION
-        if options.val_fraction is None
-        else (options.val_fraction)
-    )
+    fraction = VAL_FRACTION
+    if options.val_fraction is not None:
+        fraction = options.val_fraction
     train, val, notes = split(found, fraction, options.seed, anew)
     masks = isinstance(train, CocoPart) and train.has_masks
     head_name, head = choose_head(options.head, options.task, masks)

@@ -70,6 +70,15 @@ def test_nothing_is_known_of_what_is_not_there() -> None:
     assert np.isnan([*ends, p_values(value, nothing, nothing)]).all()
 
 
+def test_nothing_is_known_of_what_one_image_has() -> None:
+    """It is drawn, and says the same each time, or it is not."""
+    samples = np.full((200, 1), 0.5)
+    samples[::3] = np.nan
+    given = (np.array([0.5]), samples, np.zeros((9, 1)))
+    assert np.isnan(intervals(*given)).all()
+    assert np.isnan(p_values(*given)).all()
+
+
 def test_no_doubt_where_no_image_differs() -> None:
     ones, zeros = np.ones((200, 1)), np.zeros((50, 1))
     ends = intervals(np.ones(1), ones, zeros)

@@ -103,4 +103,7 @@ def _distances(
     # where no image has any influence, or all have as much, there is no doubt
     wider = np.where(np.isfinite(wider), wider, 1.0)
     distances: FloatArray = np.abs(samples - values) * wider
-    return distances
+    # a class that one image alone has: it is drawn or not, and what another
+    # would have shown cannot be known
+    lone = np.isnan(samples).any(0) & ~(distances > 0).any(0)
+    return np.where(lone, np.nan, distances)

@@ -44,6 +44,8 @@ const symbolOf = (model) => SYMBOLS[Math.floor(model / COLOURS.length) % SYMBOLS
 
 const percent = (value) => (value === null ? '\u2013' : (100 * value).toFixed(1));
 const signed = (value) => (value === null ? '\u2013' : (value > 0 ? '+' : '') + (100 * value).toFixed(1));
+// Of an interval, in points; none where it is not known.
+const reach = (from, to) => (from === null || to === null ? 0 : 100 * (to - from));
 const interval = (low, high) => (low === null ? '' : `${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)}`);
 const compact = (value) => (value === undefined ? '\u2013' : Number(value.toPrecision(3)).toString());
 const OF_A_CLASS = ': ';

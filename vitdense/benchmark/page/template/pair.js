@@ -28,8 +28,9 @@ function addPair() {
     pair.flipped = one > two;
     const at = mainFigures[0][1];
     const { difference, sign } = chosen();
+    const known = difference.low[at] !== null;
     const ends = [sign * difference.low[at], sign * difference.high[at]].sort((a, b) => a - b);
-    say.textContent = difference.values[at] === null ? '' : `${data.models[two].name} less ${data.models[one].name}: ${signed(sign * difference.values[at])} points of ${data.figures[at]} (${interval(...ends)}; p ${showP(difference.p[at])}).`;
+    say.textContent = difference.values[at] === null ? '' : `${data.models[two].name} less ${data.models[one].name}: ${signed(sign * difference.values[at])} points of ${data.figures[at]}${known ? ` (${interval(...ends)}; p ${showP(difference.p[at])})` : ''}.`;
     for (const show of pair.changed) show();
   }
   section.append(make('div', { class: 'tools chooser' }, firstLabel, secondLabel), say);
@@ -44,7 +45,7 @@ function addClasses(parent) {
   const groups = [...new Set(figures.map(([name]) => name.slice(0, name.indexOf(OF_A_CLASS))))];
   if (!groups.length) return;
   const section = addSection('classes', 'Class by class',
-    'Second less first, in percentage points, with intervals. Of many classes some intervals leave out 0 by chance: one in twenty. An interval without a width, as of a class whose objects are in one image, tells nothing.', parent);
+    'Second less first, in percentage points, with intervals. Of many classes some intervals leave out 0 by chance: one in twenty. A class whose objects are in one image has none.', parent);
   const plot = make('div', { class: 'plot' });
   const frame = make('div', { class: 'tall', tabindex: '0', role: 'region', 'aria-label': 'Plot of classes' }, plot);
   const table = make('div');
@@ -61,9 +62,9 @@ function addClasses(parent) {
         type: 'scatter', mode: 'markers', orientation: 'h', showlegend: false,
         x: rows.map((row) => 100 * row.value), y: rows.map((_, index) => index),
         text: rows.map((row) => plain(row.name)), hovertemplate: '%{text}: %{x:+.1f}<extra></extra>',
-        marker: { size: 8, color: rows.map((row) => (row.low === row.high ? now.quiet : row.low > 0 ? now.better : row.high < 0 ? now.worse : now.quiet)) },
-        error_x: { type: 'data', symmetric: false, array: rows.map((row) => 100 * (row.high - row.value)),
-          arrayminus: rows.map((row) => 100 * (row.value - row.low)), color: now.quiet, thickness: 1.2, width: 3 },
+        marker: { size: 8, color: rows.map((row) => (row.low === null ? now.quiet : row.low > 0 ? now.better : row.high < 0 ? now.worse : now.quiet)) },
+        error_x: { type: 'data', symmetric: false, array: rows.map((row) => reach(row.value, row.high)),
+          arrayminus: rows.map((row) => reach(row.low, row.value)), color: now.quiet, thickness: 1.2, width: 3 },
       }],
       layout: {
         height: Math.max(240, 22 * rows.length + 80),

@@ -23,8 +23,8 @@ function addCosts() {
     }, ...points.map(({ model, number, cost: x, value }) => ({
       x: [x], y: [100 * value], name: plain(model.name), mode: 'markers',
       marker: { color: colourOf(number), symbol: symbolOf(number), size: 11 },
-      error_y: { type: 'data', symmetric: false, array: [100 * (model.high[at] - value)],
-        arrayminus: [100 * (value - model.low[at])], color: colourOf(number), thickness: 1.2 },
+      error_y: { type: 'data', symmetric: false, array: [reach(value, model.high[at])],
+        arrayminus: [reach(model.low[at], value)], color: colourOf(number), thickness: 1.2 },
     }))];
     return { traces, layout: {
       xaxis: { title: { text: plain(cost.value) }, rangemode: 'tozero' },

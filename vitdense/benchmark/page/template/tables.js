@@ -88,10 +88,9 @@ function addDifferences() {
   show(mainFigures[0][1]);
 }
 
-// Coloured only where the interval leaves out 0. One without a width tells
-// nothing: all objects of the class are in one image, which is in no doubt.
+// Coloured only where the interval leaves out 0.
 function judged(difference, figure, sign = 1) {
-  if (difference.low[figure] === null || difference.low[figure] === difference.high[figure]) return '';
+  if (difference.low[figure] === null) return '';
   if (difference.low[figure] > 0) return sign > 0 ? 'better' : 'worse';
   return difference.high[figure] < 0 ? (sign > 0 ? 'worse' : 'better') : '';
 }
