@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from vitdense.benchmark.accuracy.kept import DetectionParts, LabelMapParts
 
@@ -23,7 +24,10 @@ def test_detections_of_two_processes_and_a_cut_line(tmp_path: Path) -> None:
     assert resumed.done() == {0, 1, 2}
     resumed.write(3, [{'score': 0.4}])
     assert DetectionParts(path).done() == {0, 1, 2, 3}
-    resumed.finish()
+    with pytest.raises(RuntimeError, match=r'batches \[4, 5\] of 6'):
+        resumed.finish(6)
+    assert not path.exists()
+    resumed.finish(4)
     scores = [each['score'] for each in json.loads(path.read_text())]
     assert scores == [0.3, 0.1, 0.2, 0.4]
     assert not resumed.folder.exists()
@@ -33,7 +37,7 @@ def test_no_detections(tmp_path: Path) -> None:
     parts = DetectionParts(tmp_path / 'a.json')
     parts.folder.mkdir()
     parts.write(0, [])
-    parts.finish()
+    parts.finish(1)
     assert json.loads(parts.path.read_text()) == []
 
 
@@ -46,7 +50,10 @@ def test_label_maps_in_folders(tmp_path: Path) -> None:
     (parts.folder / 'b/2.png').unlink()
     assert parts.done() == set()
     parts.write(0, maps)
-    parts.finish()
+    with pytest.raises(RuntimeError, match=r'batches \[1\] of 2'):
+        parts.finish(2)
+    parts.write(1, maps[:1])
+    parts.finish(2)
     read = cv2.imread(str(tmp_path / 'a/b/2.png'), cv2.IMREAD_UNCHANGED)
     assert read is not None
     assert (read == 200).all()

@@ -1,5 +1,6 @@
 """mmengine's loop of testing that keeps predictions and scores nothing."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from mmengine.dist import get_dist_info
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.runner import TestLoop
 from mmengine.runner.amp import autocast
 from torch import Tensor
@@ -58,8 +59,11 @@ class PredictLoop(TestLoop):
         names = [[maps[i] for i in batch] for batch in batches] if maps else ()
         parts = open_parts(self.path, names)
         parts.folder.mkdir(parents=True, exist_ok=True)
-        kept = parts.done()
         rank, processes = get_dist_info()
+        # one looks for all: another may have written by the time that it does
+        asked = [parts.done() if rank == 0 else None]
+        broadcast_object_list(asked)
+        kept = asked[0] or set()
         if rank == 0:
             _tell(sum(len(batches[number]) for number in kept))
         left = [n for n in range(len(batches)) if n not in kept]
@@ -74,12 +78,19 @@ class PredictLoop(TestLoop):
                 samples = self.runner.model.test_step(batch)
             parts.write(number, convert(samples, loader.dataset))
             _tell(len(batches[number]))
+        barrier()
+        if rank == 0:
+            parts.finish(len(batches))
         return {}
 
 
 def _tell(images: int) -> None:
-    """Count for who has started this; ends it where nobody listens."""
-    print(f'{PREDICTED}{images}', flush=True)
+    """Count for who has started this; ends it where nobody listens.
+
+    In one piece, as `print` would not: processes share the output.
+    """
+    sys.stdout.write(f'{PREDICTED}{images}\n')
+    sys.stdout.flush()
 
 
 def _loader(loader: DataLoader[Any], batches: list[list[int]]) -> Any:

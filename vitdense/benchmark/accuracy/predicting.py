@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vitdense.benchmark.accuracy.kept import open_parts
 from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.run_names import Named, Trained
 from vitdense.benchmark.accuracy.work_folder import curves, last_checkpoint
@@ -129,7 +128,6 @@ def predict(described: Described, tick: Tick) -> None:
         for line in lines:
             if line.startswith(PREDICTED):
                 tick(int(line.removeprefix(PREDICTED)))
-    open_parts(path, ()).finish()
 
 
 @contextmanager
