@@ -45,6 +45,7 @@ MAY_IMPORT = {
         'registry',
     ],
     'projects': ['checkpoint.matching.classes', 'datasets', 'preflight'],
+    'predict': ['checkpoint', 'preflight'],
     'benchmark': [
         'backbones.pyramid',
         'checkpoint',
