@@ -2,8 +2,6 @@
 
 import csv
 import json
-import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -193,36 +191,3 @@ def test_what_is_missing_is_an_extra(
     assert 'batch 0 is less than 1' in ended.err
     extras = (ROOT / 'setup.cfg').read_text()
     assert '\naccuracy = file: requirements/accuracy.txt\n' in extras
-
-
-def test_commands_of_the_page(
-    tool: Callable,
-    shared: Path,
-    truth: Path,
-    boxes: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(truth, 'instances_val2017.json')
-    masks = str(boxes).replace('fakebbox', 'fakesegm')
-    shutil.copy(masks, 'a.segm.json')
-    worse(Path(masks), tmp_path).rename('b.segm.json')
-    Path('val2017').mkdir()
-    for each in json.loads(truth.read_text())['images']:
-        grey = np.full((each['height'], each['width'], 3), 99, np.uint8)
-        cv2.imwrite(f'val2017/{each["file_name"]}', grey)
-    for name in ('seed1', 'seed2', 'seed3', 'b'):
-        shutil.copy(boxes, f'{name}.bbox.json')
-    (label_map, *_) = (shared / 'data/ade20k_mini').rglob('*.png')
-    for folder in ('a', 'b', 'truth'):
-        Path(folder).mkdir()
-        shutil.copy(label_map, folder)
-    page = (ROOT / 'docs/benchmarking.md').read_text().replace('\\\n', ' ')
-    commands = re.findall(r'^python tools/(.+--ann.+)$', page, re.MULTILINE)
-    assert len(commands) == 4
-    for name, *given in map(str.split, commands):
-        ended = tool(name, *given, '--resamples', 100)
-        assert (ended.code, ended.err) == (0, '')
-    assert Path('table.md').is_file()
-    assert any(Path('page_pictures').glob('*.svg'))

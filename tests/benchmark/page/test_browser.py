@@ -232,6 +232,27 @@ def test_dark_and_printed(opened: Any) -> None:
     assert ask(opened, tick) == light[1]
 
 
+def test_paper_has_no_controls(opened: Any) -> None:
+    """What is chosen is there as text; what only a screen can do is not."""
+    controls = ('input', 'select', '.modebar-group svg', 'nav')
+    arrow = (
+        'getComputedStyle(document.querySelector("thead button"), "::after")'
+        '.display'
+    )
+    visible = (
+        f'[...document.querySelectorAll("{", ".join(controls)}")].filter('
+        'e => e.checkVisibility()).map(e => e.tagName)'
+    )
+    assert {'INPUT', 'SELECT', 'NAV'} <= set(ask(opened, visible))
+    assert ask(opened, arrow) != 'none'
+    screen(opened, 1280, media='print')
+    assert set(ask(opened, visible)) == {'SELECT'}
+    assert ask(opened, arrow) == 'none'
+    select = 'getComputedStyle(document.querySelector("select"))'
+    assert ask(opened, f'{select}.appearance') == 'none'
+    assert ask(opened, f'{select}.borderTopWidth') == '0px'
+
+
 def test_label_maps(
     browser: Any, write_label_maps: Callable, tmp_path: Path
 ) -> None:
@@ -247,3 +268,31 @@ def test_label_maps(
     ]
     assert EVIL in ask(browser, 'document.body.innerText')
     assert browser.get_log('browser') == []
+
+
+@pytest.mark.parametrize('media', ['', 'print'])
+def test_what_is_wrong_lies_below_what_is_said(
+    browser: Any, write_label_maps: Callable, tmp_path: Path, media: str
+) -> None:
+    page = tmp_path / 'page.html'
+    write_label_maps(page, pictures=True)
+    screen(browser, 1280, media=media)
+    browser.get(page.as_uri())
+    card = '#gallery .card:first-of-type figure'
+    captions = texts(browser, f'{card} figcaption')
+    assert captions == [
+        *('truth', 'picture', 'right', 'right: wrong pixels'),
+        *('wrong', 'wrong: wrong pixels'),
+    ]
+    left, top = (
+        ask(
+            browser,
+            f'[...document.querySelectorAll("{card}")].map('
+            f'e => e.getBoundingClientRect().{side})',
+        )
+        for side in ('left', 'top')
+    )
+    assert left[::2] == left[1::2] == sorted(set(left))
+    assert top[0] == top[2] == top[4] < top[1] == top[3] == top[5]
+    lead = ask(browser, 'document.getElementById("lead").textContent')
+    assert 'of fewer than 100 images intervals may hold less often' in lead

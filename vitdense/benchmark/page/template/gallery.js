@@ -44,6 +44,8 @@ function addGallery(parent) {
     place.replaceChildren(...entries.map(([number, said]) => {
       const image = gallery.images[number];
       const shown = [figure(image, image.truth, 'truth', '\u00a0')];
+      // labels hide much of a picture, outlines do not
+      if (!thresholds.length && image.photo) shown.push(figure(image, null, 'picture', '\u00a0'));
       [first, second].forEach((model, index) => {
         const [says, wrong] = image.models[model];
         const text = said[pair.flipped ? 1 - index : index];
@@ -51,7 +53,7 @@ function addGallery(parent) {
         if (wrong) shown.push(figure(image, wrong, `${data.models[model].name}: wrong pixels`, text));
       });
       return make('article', { class: 'card' }, make('h3', {}, image.name),
-        make('div', { class: 'pictures' }, ...shown),
+        make('div', { class: thresholds.length ? 'pictures' : 'pictures of-labels' }, ...shown),
         image.legend.length ? make('ul', { class: 'legend' }, ...image.legend.map(([name, colour]) =>
           make('li', {}, make('span', { class: 'swatch', style: `background:rgb(${colour})` }), name))) : null);
     }));
