@@ -123,12 +123,13 @@ def test_label_maps_and_their_classes(tmp_path: Path, data: Path) -> None:
 def test_what_is_refused_before_anything_is_predicted(
     detector: Path, tmp_path: Path, data: Path
 ) -> None:
-    config = detector / 'config.py'
+    checkpoint = detector / 'epoch_4.pth'
     other = tmp_path / 'other.py'
     other.write_text(
-        f"_base_ = '{config}'\nmodel = dict(neck=dict(num_outs=5))"
+        f"_base_ = '{detector}/config.py'\n"
+        "model = dict(backbone=dict(arch='v2-b1'),\n"
+        '    neck=dict(in_channels=[64, 128, 320, 512]))\n'
     )
-    (detector / 'other.pth').write_bytes(b'')
     few = tmp_path / 'few.json'
     few.write_text('{}')
     for runs, message in (
@@ -138,8 +139,9 @@ def test_what_is_refused_before_anything_is_predicted(
             'epoch 4, the config says train_cfg.max_epochs=5',
         ),
         (
-            [f'A={config}:{detector}/other.pth', detector],
-            f'error: A ({detector}/other.pth): ',
+            [f'A={other}:{checkpoint}', detector],
+            f"error: A ({other}:{checkpoint}): '{checkpoint}' does not fit "
+            'the model: 180 of another shape (',
         ),
         (
             [detector, '--annotations', few],

@@ -204,7 +204,7 @@ def known_runs(
                 try:
                     found = describe(name, each, how)
                 except (ValueError, OSError) as error:
-                    place = each.work_dir or each.checkpoint
+                    place = each.work_dir or f'{each.config}:{each.checkpoint}'
                     text = f'{name} ({place}): {error}'
                     raise ValueError(text) from None
                 described[name, index] = found
@@ -271,10 +271,13 @@ def _check_same(
                 f'has {len(other.classes)}; '
                 + (f'not in both: {lone}' if lone else 'in another order')
             )
-        if (
-            first.truth_sha256 != each.truth_sha256
-            or one.reduce_zero_label != other.reduce_zero_label
-        ):
+        if one.reduce_zero_label != other.reduce_zero_label:
+            raise ValueError(
+                f'{one.name} has reduce_zero_label={one.reduce_zero_label}, '
+                f'{other.name} has {other.reduce_zero_label}; the same labels '
+                'are other classes'
+            )
+        if first.truth_sha256 != each.truth_sha256:
             raise ValueError(
                 f'{one.name} is tested on {str(one.annotations)!r}, '
                 f'{other.name} on {str(other.annotations)!r}, which differ'
