@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def refused(
 )
 def test_runs_on_other_data(
     monkeypatch: pytest.MonkeyPatch,
-    change: dict[str, object],
+    change: dict[str, Any],
     digest: str,
     message: str,
 ) -> None:
