@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 from interpreter import ROOT
 from mmengine.config import Config
 from processes import environment
+from pycocotools.coco import COCO
 from small_runs import DETECTOR, SEGMENTER, left_by_training
 
 from vitdense.benchmark.sweep import training
@@ -109,18 +108,50 @@ def test_results_of_another_framework(tool: Callable) -> None:
     assert [len(each['runs']) for each in said['models']] == [3, 1]
 
 
-@pytest.mark.usefixtures('results')
-def test_the_page(tool: Callable) -> None:
+def test_the_page(
+    tool: Callable,
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of real pictures, with all of their objects found, and not all."""
+    monkeypatch.chdir(tmp_path)
+    source = shared / 'data/coco_tiny'
+    Path('val2017').symlink_to(source / 'val2017')
+    shutil.copy(source / 'annotations/instances_val2017.json', '.')
+    truth = COCO('instances_val2017.json')
+    found = [
+        {
+            'image_id': each['image_id'],
+            'category_id': each['category_id'],
+            'segmentation': run_lengths(truth, each),
+            'score': 0.9,
+        }
+        for each in truth.anns.values()
+        if not each['iscrowd']
+    ]
+    Path('a.segm.json').write_text(json.dumps(found))
+    Path('b.segm.json').write_text(json.dumps(found[::2]))
     ((name, *given),) = commands('The page')
-    Path('val2017').mkdir()
-    truth = json.loads(Path('instances_val2017.json').read_text())
-    for each in truth['images']:
-        grey = np.full((each['height'], each['width'], 3), 99, np.uint8)
-        cv2.imwrite(f'val2017/{each["file_name"]}', grey)
     ended = tool(name, *given, *FEW)
     assert (ended.code, ended.err) == (0, '')
-    assert Path('page.html').is_file()
-    assert any(Path('page_pictures').glob('*.svg'))
+    (content,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>',
+        Path('page.html').read_text(),
+    )
+    about = dict(json.loads(content)['about'])
+    assert 'benchmark.py accuracy A=a.segm.json ' in about['command']
+    assert about['truth'] == 'instances_val2017.json'
+    assert about['machine'].endswith(' processors')
+    assert {each.suffix for each in Path('page_pictures').iterdir()} == {
+        *('.jpg', '.svg')
+    }
+
+
+def run_lengths(truth: COCO, entry: dict[str, Any]) -> dict[str, Any]:
+    """An object's mask, as results have it."""
+    mask = truth.annToRLE(entry)
+    return {**mask, 'counts': mask['counts'].decode()}
 
 
 @pytest.mark.usefixtures('results')

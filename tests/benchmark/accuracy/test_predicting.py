@@ -1,5 +1,6 @@
-"""Which runs are no comparison, by what is known of them."""
+"""Which runs are no comparison, and what is told while one is predicted."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pytest
 
 from vitdense.benchmark.accuracy import predicting
+from vitdense.benchmark.accuracy.kept import DetectionParts
 from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.predicting import (
     Described,
     Predicting,
     known_runs,
+    predict,
 )
 from vitdense.benchmark.accuracy.run_names import Trained
 
@@ -82,3 +85,27 @@ def test_another_truth_than_the_configs(
         f"--annotations '{truth}' is not what A is tested on, 'val.json'; "
         'leave it out'
     )
+
+
+def test_images_are_counted_as_they_are_predicted(tmp_path: Path) -> None:
+    """Once by the process that predicts, then at once by what is kept."""
+    path = tmp_path / 'a.json'
+    parts = DetectionParts(path)
+    parts.folder.mkdir()
+    parts.write(0, [{'score': 0.5}])
+    said = "print('predicted 2', 'a line', 'predicted 3', sep='\\n')"
+    command = (sys.executable, '-c', said)
+    described = Described(replace(RUN, predictions=path), '', 5, command)
+    counted: list[int] = []
+    predict(described, counted.append)
+    assert counted == [2, 3]
+    predict(described, counted.append)
+    assert counted == [2, 3, 5]
+
+
+def test_why_nothing_is_predicted(tmp_path: Path) -> None:
+    said = "import sys; print('a line'); sys.exit('error: it cannot')"
+    command = (sys.executable, '-c', said)
+    run = replace(RUN, predictions=tmp_path / 'a.json')
+    with pytest.raises(ValueError, match=r'^it cannot$'):
+        predict(Described(run, '', 5, command), print)

@@ -140,10 +140,10 @@ def write_label_maps(
     for name in ('truth', 'right', 'wrong', 'pictures'):
         (folder / name).mkdir()
     for number in range(3):
-        labels = rng.integers(0, 3, (4, 6), dtype=np.uint8)
+        labels = rng.integers(0, 2, (4, 6), dtype=np.uint8)
         labels[0, 0] = 255
         half = labels.copy()
-        half[:, : 2 * number] = 0
+        half[:, : 2 * number] = 2  # a class that is nowhere
         for name in ('truth', 'right', 'wrong'):
             said = half if name == 'wrong' else labels
             said = np.where((said == 255) & (name != 'truth'), 0, said)

@@ -251,6 +251,13 @@ def test_paper_has_no_controls(opened: Any) -> None:
     select = 'getComputedStyle(document.querySelector("select"))'
     assert ask(opened, f'{select}.appearance') == 'none'
     assert ask(opened, f'{select}.borderTopWidth') == '0px'
+    # nor does a table that is wider than A4 scroll there
+    screen(opened, 718, media='print')
+    scrolls = 's => s.scrollWidth > s.clientWidth'
+    assert not ask(
+        opened,
+        f'[...document.querySelectorAll(".scroll")].filter({scrolls}).length',
+    )
 
 
 def test_label_maps(

@@ -52,9 +52,10 @@ function addGallery(parent) {
         shown.push(figure(image, says, data.models[model].name, text));
         if (wrong) shown.push(figure(image, wrong, `${data.models[model].name}: wrong pixels`, text));
       });
+      const legend = image.legend.filter(([, , by]) => by === null || by.includes(first) || by.includes(second));
       return make('article', { class: 'card' }, make('h3', {}, image.name),
         make('div', { class: thresholds.length ? 'pictures' : 'pictures of-labels' }, ...shown),
-        image.legend.length ? make('ul', { class: 'legend' }, ...image.legend.map(([name, colour]) =>
+        legend.length ? make('ul', { class: 'legend', 'aria-label': 'Classes' }, ...legend.map(([name, colour]) =>
           make('li', {}, make('span', { class: 'swatch', style: `background:rgb(${colour})` }), name))) : null);
     }));
   });
