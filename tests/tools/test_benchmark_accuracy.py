@@ -218,6 +218,15 @@ def test_bad_input(
     assert ended.err.count('\n') == 1
 
 
+def test_a_truth_has_to_be_known(tool: Callable, boxes: Path) -> None:
+    ended = tool(TOOL, 'accuracy', f'A={boxes}')
+    assert (ended.code, ended.out) == (2, '')
+    assert ended.err == (
+        "error: no run of ['A'] has a config that says the truth; add "
+        '--annotations\n'
+    )
+
+
 def test_what_is_missing_is_an_extra(
     tool: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

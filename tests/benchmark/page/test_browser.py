@@ -134,6 +134,20 @@ def test_everything_is_drawn(opened: Any) -> None:
     assert all(ask(opened, broken))
 
 
+def test_accuracy_against_each_cost(opened: Any) -> None:
+    plot = "document.querySelector('#costs .plot')"
+    for title, cheapest in {
+        'forward, ms': 100,
+        'peak memory, GiB': 1,
+        'parameters, M': 1,
+        'GFLOP': 2,
+    }.items():
+        choose(opened, 'costs', 0, title)
+        assert ask(opened, f'{plot}.layout.xaxis.title.text') == title
+        costs = ask(opened, f'{plot}.data.slice(1).map(each => each.x[0])')
+        assert costs == pytest.approx([cheapest * k for k in (1, 2, 3)])
+
+
 def test_names_are_text(opened: Any) -> None:
     shown = ask(opened, 'document.body.innerText')
     assert EVIL in shown
