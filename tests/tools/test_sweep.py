@@ -20,7 +20,7 @@ from small_runs import SEGMENTER, small_shapes, where
 __all__ = ['slurm', 'small_shapes']
 
 # steps of a training, and how many lie between its checkpoints
-STEPS, SAVED = 12, 4
+STEPS, SAVED = 20, 4
 SETTINGS = {
     'train_cfg.max_iters': STEPS,
     'train_cfg.val_interval': STEPS,
