@@ -93,8 +93,9 @@ def test_images_are_counted_as_they_are_predicted(tmp_path: Path) -> None:
     parts = DetectionParts(path)
     parts.folder.mkdir()
     parts.write(0, [{'score': 0.5}])
-    said = "print('predicted 2', 'a line', 'predicted 3', sep='\\n')"
-    command = (sys.executable, '-c', said)
+    # the third is of two processes at once
+    lines = ('predicted 2', 'a line', 'predicted 2predicted 2', 'predicted 3')
+    command = (sys.executable, '-c', f"print(*{lines}, sep='\\n')")
     described = Described(replace(RUN, predictions=path), '', 5, command)
     counted: list[int] = []
     predict(described, counted.append)

@@ -1,5 +1,6 @@
 """mmengine's loop of testing that keeps predictions and scores nothing."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,10 @@ class PredictLoop(TestLoop):
 
 def _tell(images: int) -> None:
     """Count for who has started this; ends it where nobody listens."""
-    print(f'{PREDICTED}{images}', flush=True)
+    # a line is one piece: other processes write to the same pipe, and print
+    # may write the end of a line by itself
+    sys.stdout.write(f'{PREDICTED}{images}\n')
+    sys.stdout.flush()
 
 
 def _loader(loader: DataLoader[Any], batches: list[list[int]]) -> Any:

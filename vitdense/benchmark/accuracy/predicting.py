@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]  # the folder that holds vitdense
 PREDICT = 'vitdense.benchmark.accuracy.predict'
 LAUNCH = 'vitdense.engine.launch'
 # how lines of that process begin
-DESCRIBED, PREDICTED = 'described ', 'predicted '
-ERROR = 'error: '
+DESCRIBED, ERROR = 'described ', 'error: '
+COUNTED = re.compile(r'predicted (\d+)')
 
 Tick = Callable[[int], None]
 
@@ -127,8 +128,9 @@ def predict(described: Described, tick: Tick) -> None:
         return
     with _process(described.command) as lines:
         for line in lines:
-            if line.startswith(PREDICTED):
-                tick(int(line.removeprefix(PREDICTED)))
+            # a line that another one has got into is not counted
+            if counted := COUNTED.fullmatch(line):
+                tick(int(counted[1]))
     open_parts(path, ()).finish()
 
 
