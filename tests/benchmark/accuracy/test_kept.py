@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from processes import run, torchrun
 
 from vitdense.benchmark.accuracy.kept import DetectionParts, LabelMapParts
 
@@ -31,6 +32,40 @@ def test_detections_of_two_processes_and_a_cut_line(tmp_path: Path) -> None:
     scores = [each['score'] for each in json.loads(path.read_text())]
     assert scores == [0.3, 0.1, 0.2, 0.4]
     assert not resumed.folder.exists()
+
+
+LATE = """
+import sys, time
+from pathlib import Path
+from torch.distributed import get_rank, init_process_group
+from vitdense.benchmark.accuracy.kept import DetectionParts
+from vitdense.benchmark.accuracy.predict_loop import share_batches
+
+init_process_group('gloo')
+parts = DetectionParts(Path(sys.argv[1]))
+parts.folder.mkdir(exist_ok=True)
+if get_rank() == 1:
+    time.sleep(2)
+left, mine = share_batches(parts, 7)
+for number in mine:
+    parts.write(number, [{'score': get_rank()}])
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_left_out_where_a_process_is_late(
+    tmp_path: Path,
+) -> None:
+    script, path = tmp_path / 'late.py', tmp_path / 'a.json'
+    script.write_text(LATE)
+    first = DetectionParts(path)
+    first.folder.mkdir()
+    first.write(1, [{'score': 2}])
+    done = run([*torchrun(2), str(script), str(path)])
+    assert done.returncode == 0, done.stdout
+    first.finish(7)
+    scores = [each['score'] for each in json.loads(path.read_text())]
+    assert scores == [0, 2, 1, 0, 1, 0, 1]
 
 
 def test_no_detections(tmp_path: Path) -> None:
