@@ -40,7 +40,8 @@ def built(library: str, model: Any) -> Iterator[Any]:
 
 def take_step(model: Any, data: Any) -> None:
     """The loss is finite, and so is the gradient of every parameter."""
-    data = model.train().data_preprocessor(data, True)
+    model.train()
+    data = model.data_preprocessor(data, True)
     losses = model.loss(data['inputs'], data['data_samples'])
     total, _ = model.parse_losses(losses)
     total.backward()
@@ -52,7 +53,8 @@ def take_step(model: Any, data: Any) -> None:
 
 
 def predict(model: Any, data: Any) -> Any:
-    data = model.eval().data_preprocessor(data, False)
+    model.eval()
+    data = model.data_preprocessor(data, False)
     with torch.no_grad():
         return model.predict(data['inputs'], data['data_samples'])[0]
 

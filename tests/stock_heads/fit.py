@@ -1,0 +1,298 @@
+"""Puts a backbone of vitdense in the place of a stock model's.
+
+What changes is what a user would write: the backbone, and the channels and
+levels that the part behind it takes.
+"""
+
+import copy
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from designs import DESIGNS, Design
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from vitdense.backbones.arch import resolve_arch
+
+SIDE = 256  # of the image that a stock backbone is looked at with
+STRIDES = (4, 8, 16, 32)
+WIDTH = 16  # channels of the levels made of a plain ViT's
+
+
+# necks that make a pyramid of a plain ViT's levels
+OF_ONE_STRIDE = ('Feature2Pyramid', 'MultiLevelNeck')
+
+
+class UnfitError(Exception):
+    """Why a head cannot be given a backbone, in one line."""
+
+
+class Level(NamedTuple):
+    """A map that a backbone gives."""
+
+    channels: int
+    stride: int
+
+
+def _deeper(design: Design) -> Design:
+    """Of a plain ViT, with as many blocks as heads take levels of."""
+    return design._replace(arch={**design.arch, 'depth': 4})
+
+
+FAMILIES = {
+    'PVT': DESIGNS['like-pvt-v2-b0'],
+    'CvT': DESIGNS['like-cvt-13'],
+    'T2TViT': DESIGNS['like-t2t-7'],
+    'ViT': _deeper(DESIGNS['like-vit-tiny']),
+}
+
+
+def _run(backbone: Any, side: int) -> Any:
+    network = MODELS.build(copy.deepcopy(backbone))
+    network.eval()
+    with torch.no_grad():
+        return network(torch.zeros(1, 3, side, side))
+
+
+def levels_of(backbone: Any) -> list[Level]:
+    """The maps that a backbone of mmdet or mmseg gives.
+
+    Raises:
+        UnfitError: If they are no maps.
+    """
+    side = backbone.get('img_size') or SIDE
+    side = side[0] if isinstance(side, list | tuple) else side
+    try:
+        with torch.device('meta'):
+            maps = _run(backbone, side)
+    except (NotImplementedError, RuntimeError):
+        # some read numbers of tensors while they are built
+        maps = _run(backbone, side)
+    if isinstance(maps, Tensor):
+        maps = [maps]
+    if not all(isinstance(m, Tensor) and m.dim() == 4 for m in maps):
+        raise UnfitError('wants more of its backbone than maps')
+    return [Level(m.shape[1], side // m.shape[2]) for m in maps]
+
+
+def _own_levels(design: Design) -> list[Level]:
+    _, arch = resolve_arch('', design.arch, design.cls.family.archs)
+    model = design.cls(design.arch, out_indices=range(len(arch.dims)))
+    pairs = zip(model.out_channels, model.out_strides, strict=True)
+    return [Level(*pair) for pair in pairs]
+
+
+def _alike(stock: list[Level]) -> bool:
+    """Whether the levels are those of a plain ViT."""
+    return len(stock) > 1 and {level.stride for level in stock} == {16}
+
+
+def _wanted_strides(stock: list[Level]) -> list[int]:
+    """Those of the levels if nothing were dilated."""
+    if _alike(stock):
+        return list(STRIDES[: len(stock)])
+    strides = [level.stride for level in stock]
+    for index in range(1, len(strides)):
+        if strides[index] <= strides[index - 1]:
+            strides[index] = 2 * strides[index - 1]
+    return strides
+
+
+def _choose(own: list[Level], wanted: list[int]) -> tuple[int, ...]:
+    """Which of our levels have these strides; the coarsest may be missing."""
+    strides = [level.stride for level in own]
+    if len(wanted) == 1:  # the nearest that is not coarser
+        fit = [i for i, s in enumerate(strides) if s <= max(wanted[0], 4)]
+        return (fit[-1] if fit else 0,)
+    if not strides[0] <= wanted[0]:
+        raise UnfitError(f'wants a level of stride {wanted[0]}')
+    chosen = [strides.index(s) for s in wanted if s in strides]
+    if len(chosen) < 2 or wanted[: len(chosen)] != [
+        strides[i] for i in chosen
+    ]:
+        text = ', '.join(map(str, wanted))
+        raise UnfitError(f'wants levels of strides {text}')
+    return tuple(chosen)
+
+
+def _listed(given: Any) -> list[Any]:
+    if isinstance(given, list | tuple):
+        return list(given)
+    return [given] if given else []
+
+
+def parts(config: Any) -> Iterator[Any]:
+    """Every dict within, from the outside."""
+    if isinstance(config, dict):
+        yield config
+        for value in config.values():
+            yield from parts(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from parts(value)
+
+
+def _neck_takes(neck: Any, own: list[Level]) -> None:
+    """The first neck gets our channels in the place of the stock ones."""
+    given = neck.get('in_channels')
+    channels = [level.channels for level in own]
+    if neck.type == 'SSDNeck':  # its first levels are those it is given
+        others = neck.out_channels[len(given) :]
+        neck.out_channels = type(given)([*channels, *others])
+    if isinstance(given, int):
+        neck.in_channels = channels[0]
+    elif any(a > b for a, b in pairwise(given)):  # from coarse to fine
+        neck.in_channels = type(given)(channels[::-1])
+    else:
+        neck.in_channels = type(given)(channels)
+
+
+def _detection_heads_take(
+    owner: Any, stock: list[Level], own: list[Level]
+) -> None:
+    """Heads without a neck take a list, or get the channels they expect."""
+    channels = [level.channels for level in stock]
+    lists = [
+        part
+        for part in parts({k: v for k, v in owner.items() if k != 'backbone'})
+        if isinstance(part.get('in_channels'), list | tuple)
+        and list(part['in_channels']) == channels
+    ]
+    for part in lists:
+        part['in_channels'] = [level.channels for level in own]
+    if lists:
+        return
+    if len(set(channels)) > 1:
+        raise UnfitError('wants maps of several widths without a neck')
+    owner.neck = dict(
+        type='ChannelMapper',
+        in_channels=[level.channels for level in own],
+        out_channels=channels[0],
+        kernel_size=1,
+        num_outs=len(own),
+    )
+
+
+def _segmentation_heads(model: Any) -> list[Any]:
+    found = []
+    for name in ('decode_head', 'auxiliary_head'):
+        for head in _listed(model.get(name)):
+            for part in parts(head):
+                if 'in_index' in part or part is head:
+                    found.append(part)
+    return [head for head in found if 'in_channels' in head]
+
+
+def _indices(head: Any, count: int) -> list[int]:
+    given = head.get('in_index', -1)
+    given = given if isinstance(given, list | tuple) else [given]
+    return [index % count for index in given]
+
+
+def _segmentation_heads_take(
+    model: Any, stock: list[Level], own: list[Level]
+) -> None:
+    """Heads that choose levels by number take those that are there.
+
+    Where a family has fewer, the coarsest stands for the coarsest.
+    """
+    missing = len(stock) - len(own)
+    for head in _segmentation_heads(model):
+        indices = _indices(head, len(stock))
+        if isinstance(head.in_channels, list | tuple):
+            if 'in_index' not in head:
+                indices = list(range(len(stock)))
+            if [stock[i].channels for i in indices] != list(head.in_channels):
+                continue  # of another part than the backbone
+            indices = [i - missing for i in indices if i >= missing]
+            head.in_channels = [own[i].channels for i in indices]
+            head.in_index = indices
+        elif stock[indices[0]].channels == head.in_channels:
+            head.in_index = max(indices[0] - missing, 0)
+            head.in_channels = own[head.in_index].channels
+        if head.get('c1_in_channels'):
+            head.c1_in_channels = own[0].channels
+
+
+def _pyramid(channels: int, chosen: tuple[int, ...]) -> list[Any]:
+    """Necks that make levels of strides 4 to 32, or some, of stride 16."""
+    necks = [
+        dict(
+            type='vitdense.SimpleFeaturePyramid',
+            in_channels=[channels],
+            out_channels=WIDTH,
+            num_outs=4,
+        )
+    ]
+    if chosen != (0, 1, 2, 3):
+        necks.append(
+            dict(
+                type='FPN',
+                in_channels=[WIDTH] * 4,
+                out_channels=WIDTH,
+                start_level=chosen[0],
+                end_level=chosen[-1],
+                num_outs=len(chosen),
+            )
+        )
+    return necks
+
+
+def exchange(library: str, model: Any, family: str) -> str:
+    """A family's small backbone takes the place of the model's own.
+
+    Args:
+        library: mmdet or mmseg.
+        model: The config's, with the libraries' modules registered.
+        family: A key of ``FAMILIES``.
+
+    Returns:
+        What it then lacks, in words; '' if nothing.
+
+    Raises:
+        UnfitError: If what follows wants what the family does not have.
+    """
+    owner = model.get('detector') or model
+    design = FAMILIES[family]
+    stock = levels_of(owner.backbone)
+    wanted = _wanted_strides(stock)
+    own = _own_levels(design)
+    before: list[Any] = []
+    if family == 'ViT' and (len(stock) == 1 or _alike(stock)):
+        indices = tuple(range(len(own)))[-len(stock) :]
+        own = own[-len(stock) :]
+    elif family == 'ViT':
+        levels = [Level(WIDTH, stride) for stride in STRIDES]
+        chosen = _choose(levels, wanted)
+        before = _pyramid(own[-1].channels, chosen)
+        indices = (len(own) - 1,)
+        own = [levels[i] for i in chosen]
+    else:
+        indices = _choose(own, wanted)
+        own = [own[i] for i in indices]
+    strides = [level.stride for level in own]
+    owner.backbone = dict(
+        **design.config, out_indices=indices, drop_path_rate=0.0
+    )
+    necks = _listed(owner.get('neck'))
+    if necks and necks[0].type in OF_ONE_STRIDE and family != 'ViT':
+        # what it makes are the levels that ours has
+        owner.neck = None
+        _segmentation_heads_take(owner, stock, own)
+    elif necks and necks[0].type == 'Feature2Pyramid':
+        necks[0].embed_dim = own[-1].channels
+        _segmentation_heads_take(owner, stock, own)
+    elif necks:
+        _neck_takes(necks[0], own)
+    elif library == 'mmseg':
+        _segmentation_heads_take(owner, stock, own)
+    else:
+        _detection_heads_take(owner, stock, own)
+    if before:
+        owner.neck = before + _listed(owner.get('neck'))
+    if len(own) == len(stock):
+        return ''
+    text = ', '.join(map(str, wanted))
+    return f'wants levels of strides {text}; {family} ends at {strides[-1]}'

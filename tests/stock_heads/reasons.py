@@ -1,0 +1,53 @@
+"""Why a model cannot be had with another backbone, in words."""
+
+import re
+from typing import Any
+
+# by the types of modules
+FOREIGN = {
+    'ByteTrack': 'tracks in videos, with a detector inside',
+    'DeepSORT': 'tracks in videos, with a detector inside',
+    'OCSORT': 'tracks in videos, with a detector inside',
+    'QDTrack': 'tracks in videos, with a detector inside',
+    'StrongSORT': 'tracks in videos, with a detector inside',
+    'MaskTrackRCNN': 'tracks in videos',
+    'Mask2FormerVideo': 'tracks in videos',
+    'BaseReID': 'tells persons apart, and detects nothing',
+    'ImageClassifier': 'classifies images, and detects nothing',
+    'GLIP': 'reads text by a language model (transformers, its weights)',
+    'GroundingDINO': 'reads text by a language model (transformers, its '
+    'weights)',
+    'SoftTeacher': 'a way to train a detector on unlabelled images too',
+    'CLRNet': 'finds lanes, whose training data and NMS are others',
+    'MultimodalEncoderDecoder': 'reads text by CLIP, whose image encoder it '
+    'needs',
+    'DepthEstimator': "estimates depth with Stable Diffusion's network",
+    'RFP': 'its neck runs a ResNet again on its own output (DetectoRS)',
+    'TridentRoIHead': 'its head takes the three branches of TridentNet',
+}
+
+SAID = {
+    r'is not compiled|mmcv .* compiled': 'needs an operator that mmcv has '
+    'compiled alone',
+}
+
+
+def foreign(types: set[str]) -> str | None:
+    """What a model is, if it is no detector or segmentor of images alone."""
+    return next((why for t, why in FOREIGN.items() if t in types), None)
+
+
+def of_error(error: BaseException) -> str:
+    """One line about an error of the libraries."""
+    text = ' '.join(str(error).split())
+    for pattern, said in SAID.items():
+        if re.search(pattern, text):
+            return said
+    return f'{type(error).__name__}: {text}'[:200]
+
+
+def types_of(config: Any) -> set[str]:
+    """Types of all modules in a config."""
+    from stock_heads.fit import parts
+
+    return {str(part['type']) for part in parts(config) if 'type' in part}

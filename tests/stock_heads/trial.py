@@ -1,0 +1,163 @@
+"""A stock model with a backbone of ours: built, a step, a prediction."""
+
+import importlib
+from typing import Any
+
+import torch
+from mmdet.testing import demo_mm_inputs, demo_mm_proposals
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from whole_models import SEGMENTED_HW, built, labelled, predict
+
+from stock_heads.fit import UnfitError, exchange, parts
+from stock_heads.kinds import folder
+from stock_heads.reasons import foreign, of_error, types_of
+
+WORKS = 'works'
+HW = (96, 128)
+FEW = {'num_queries': 50, 'max_per_img': 20, 'nms_pre': 100}
+
+
+def shrunk(library: str, model: Any) -> None:
+    """Fewer boxes and no weights from elsewhere; what it is made of stays."""
+    for part in parts(model):
+        if part.get('type') in ('SyncBN', 'MMSyncBN'):
+            part['type'] = 'BN'  # SyncBN needs several processes
+        if (part.get('init_cfg') or {}) and 'checkpoint' in str(
+            part['init_cfg']
+        ):
+            part['init_cfg'] = None
+        for name in ('pretrained', 'teacher_ckpt'):
+            if name in part:
+                part[name] = None
+        if 'score_thr' in part:
+            part['score_thr'] = 0.0
+        for name, most in FEW.items():
+            if isinstance(part.get(name), int):
+                part[name] = min(part[name], most)
+        if part.get('type', '').endswith('Sampler') and 'num' in part:
+            part['num'] = min(part['num'], 32)
+    if 'teacher_config' in model:
+        name = model.teacher_config.removeprefix('configs/')
+        model.teacher_config = str(folder(library) / name)
+    # not every picture padded to the size of training
+    if 'data_preprocessor' in model:
+        model.data_preprocessor.pop('batch_augments', None)
+
+
+def classes_of(model: Any) -> int:
+    """The fewest that a part of the model tells apart."""
+    counts = [
+        part[name]
+        for part in parts(model)
+        for name in ('num_classes', 'num_things_classes')
+        if isinstance(part.get(name), int)
+    ]
+    return max(min(counts, default=1), 1)
+
+
+def pictures(model: Any, count: int) -> Any:
+    """Two boxes in each, their masks, labels of pixels, and proposals."""
+    semantic = [
+        part for part in parts(model) if part.get('type') == 'FusedSemanticHead'
+    ]
+    data = demo_mm_inputs(
+        count,
+        [[3, *HW]] * count,
+        num_items=[2] * count,
+        num_classes=80,
+        use_box_type=True,
+        with_mask=True,
+        with_semantic=True,
+        sem_seg_output_strides=8 if semantic else 1,
+    )
+    classes = classes_of(model)
+    samples = data['data_samples']
+    for sample in samples:
+        sample.gt_instances.labels %= classes
+        sample.gt_sem_seg.sem_seg = sample.gt_sem_seg.sem_seg.long() % classes
+    if model.type == 'FastRCNN':
+        proposals = demo_mm_proposals([[3, *HW]] * count, 50)
+        for sample, proposed in zip(samples, proposals, strict=True):
+            sample.proposals = proposed
+    return data
+
+
+def segmented(model: Any) -> Any:
+    """Two pictures with labels of what the model tells apart."""
+    data = labelled(2)
+    for sample in data['data_samples']:
+        sample.gt_sem_seg.data %= classes_of(model)
+    return data
+
+
+def step(model: Any, data: Any) -> None:
+    """One backward pass reaches every parameter of the backbone."""
+    model.train()
+    data = model.data_preprocessor(data, True)
+    losses = model.loss(data['inputs'], data['data_samples'])
+    total, _ = model.parse_losses(losses)
+    if not total.isfinite():
+        raise UnfitError(f'its loss is {total.item()}')
+    total.backward()
+    for name, parameter in model.backbone.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if parameter.grad is None:
+            raise UnfitError(f'{name} of the backbone gets no gradient')
+        if not parameter.grad.isfinite().all():
+            raise UnfitError(f'the gradient of {name} is not finite')
+        if not parameter.grad.any():
+            raise UnfitError(f'the gradient of {name} is 0')
+
+
+def look_at(found: Any) -> None:
+    """What was predicted is there, and finite."""
+    shown = [name for name in found.keys() if name.startswith('pred_')]
+    if not shown:
+        raise UnfitError('predicts nothing')
+    for name in shown:
+        for value in getattr(found, name).values():
+            value = getattr(value, 'tensor', value)
+            if isinstance(value, torch.Tensor) and not value.isfinite().all():
+                raise UnfitError(f'{name} is not finite')
+
+
+def load(library: str, name: str) -> Any:
+    importlib.import_module(f'{library}.models')
+    path = folder(library) / f'{name}.py'
+    return Config.fromfile(path, import_custom_modules=False).model
+
+
+def run(library: str, model: Any, family: str) -> None:
+    """Raises whatever keeps it from a step and a prediction."""
+    torch.manual_seed(0)
+    shrunk(library, model)
+    if library == 'mmseg':
+        model.data_preprocessor.size = SEGMENTED_HW
+        data = again = segmented(model)
+    else:
+        data, again = pictures(model, 2), pictures(model, 1)
+    lacks = ''
+    try:
+        with DefaultScope.overwrite_default_scope(library):
+            lacks = exchange(library, model, family)
+        with built(library, model) as network:
+            step(network, data)
+            look_at(predict(network, again))
+    except UnfitError:
+        raise
+    except Exception as error:
+        raise UnfitError(lacks or of_error(error)) from error
+
+
+def attempt(library: str, name: str, family: str) -> str:
+    """WORKS, or why a config does not with a backbone of this family."""
+    model = load(library, name)
+    why = foreign(types_of(model))
+    if why is None:
+        try:
+            run(library, model, family)
+        except UnfitError as error:
+            why = str(error)
+    return why or WORKS
