@@ -1,6 +1,7 @@
 """Tries every kind with every family: python -m stock_heads.every FILE.
 
 Results are kept in FILE, in JSON; what is there already is not tried again.
+When all are there, the tables of docs/heads.md are written.
 """
 
 import argparse
@@ -13,10 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-
-import vitdense  # noqa: F401 - first: it stands in for mmcv's operators
 from stock_heads.fit import FAMILIES
 from stock_heads.kinds import LIBRARIES, Kind, kinds, read
+from stock_heads.page import write
 from stock_heads.trial import attempt
 
 LONGEST_S = 180
@@ -88,6 +88,8 @@ def main() -> None:
                 key = f'{kind.library}/{kind.name}'
                 if args.only in key and family not in found.get(key, {}):
                     pool.submit(try_one, kind, family)
+    if not args.only and len(args.families) == len(FAMILIES):
+        write(listed, found)
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ levels that the part behind it takes.
 """
 
 import copy
+import importlib
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ STRIDES = (4, 8, 16, 32)
 WIDTH = 16  # channels of the levels made of a plain ViT's
 
 
+# backbones of libraries that need not be there; what they give is known
+OF_OTHERS = ('mmpretrain.', 'timm.')
 # necks that make a pyramid of a plain ViT's levels
 OF_ONE_STRIDE = ('Feature2Pyramid', 'MultiLevelNeck')
 
@@ -41,12 +44,28 @@ def _deeper(design: Design) -> Design:
     return design._replace(arch={**design.arch, 'depth': 4})
 
 
+def _wider(design: Design) -> Design:
+    """With channels that divide into the 32 groups of a norm, as all have."""
+    arch = dict(design.arch)
+    if 'dim' in arch:
+        arch['dim'] *= 4
+    else:
+        arch['dims'] = tuple(4 * dim for dim in arch['dims'])
+    return design._replace(arch=arch)
+
+
 FAMILIES = {
     'PVT': DESIGNS['like-pvt-v2-b0'],
     'CvT': DESIGNS['like-cvt-13'],
     'T2TViT': DESIGNS['like-t2t-7'],
     'ViT': _deeper(DESIGNS['like-vit-tiny']),
 }
+
+
+def _listed(given: Any) -> list[Any]:
+    if isinstance(given, list | tuple):
+        return list(given)
+    return [given] if given else []
 
 
 def _run(backbone: Any, side: int) -> Any:
@@ -56,12 +75,17 @@ def _run(backbone: Any, side: int) -> Any:
         return network(torch.zeros(1, 3, side, side))
 
 
-def levels_of(backbone: Any) -> list[Level]:
-    """The maps that a backbone of mmdet or mmseg gives.
+def levels_of(owner: Any) -> list[Level]:
+    """The maps that the backbone of a stock model gives.
 
     Raises:
         UnfitError: If they are no maps.
     """
+    backbone = owner.backbone
+    if str(backbone.type).startswith(OF_OTHERS):
+        channels = _listed(owner.neck)[0].in_channels
+        strides = STRIDES[-len(channels) :]
+        return [Level(*pair) for pair in zip(channels, strides, strict=True)]
     side = backbone.get('img_size') or SIDE
     side = side[0] if isinstance(side, list | tuple) else side
     try:
@@ -117,12 +141,6 @@ def _choose(own: list[Level], wanted: list[int]) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def _listed(given: Any) -> list[Any]:
-    if isinstance(given, list | tuple):
-        return list(given)
-    return [given] if given else []
-
-
 def parts(config: Any) -> Iterator[Any]:
     """Every dict within, from the outside."""
     if isinstance(config, dict):
@@ -134,13 +152,16 @@ def parts(config: Any) -> Iterator[Any]:
             yield from parts(value)
 
 
-def _neck_takes(neck: Any, own: list[Level]) -> None:
+def _neck_takes(owner: Any, neck: Any, own: list[Level]) -> None:
     """The first neck gets our channels in the place of the stock ones."""
-    given = neck.get('in_channels')
     channels = [level.channels for level in own]
+    if neck.type == 'CTResNetNeck':
+        neck.in_channel = channels[0]
+        return
+    given = neck.in_channels
     if neck.type == 'SSDNeck':  # its first levels are those it is given
-        others = neck.out_channels[len(given) :]
-        neck.out_channels = type(given)([*channels, *others])
+        levels = [*channels, *neck.out_channels[len(given) :]]
+        neck.out_channels = owner.bbox_head.in_channels = type(given)(levels)
     if isinstance(given, int):
         neck.in_channels = channels[0]
     elif any(a > b for a, b in pairwise(given)):  # from coarse to fine
@@ -216,13 +237,13 @@ def _segmentation_heads_take(
             head.c1_in_channels = own[0].channels
 
 
-def _pyramid(channels: int, chosen: tuple[int, ...]) -> list[Any]:
+def _pyramid(channels: int, width: int, chosen: tuple[int, ...]) -> list[Any]:
     """Necks that make levels of strides 4 to 32, or some, of stride 16."""
     necks = [
         dict(
             type='vitdense.SimpleFeaturePyramid',
             in_channels=[channels],
-            out_channels=WIDTH,
+            out_channels=width,
             num_outs=4,
         )
     ]
@@ -230,8 +251,8 @@ def _pyramid(channels: int, chosen: tuple[int, ...]) -> list[Any]:
         necks.append(
             dict(
                 type='FPN',
-                in_channels=[WIDTH] * 4,
-                out_channels=WIDTH,
+                in_channels=[width] * 4,
+                out_channels=width,
                 start_level=chosen[0],
                 end_level=chosen[-1],
                 num_outs=len(chosen),
@@ -244,8 +265,8 @@ def exchange(library: str, model: Any, family: str) -> str:
     """A family's small backbone takes the place of the model's own.
 
     Args:
-        library: mmdet or mmseg.
-        model: The config's, with the libraries' modules registered.
+        library: mmdet or mmseg; its scope is the default.
+        model: The config's.
         family: A key of ``FAMILIES``.
 
     Returns:
@@ -254,9 +275,12 @@ def exchange(library: str, model: Any, family: str) -> str:
     Raises:
         UnfitError: If what follows wants what the family does not have.
     """
+    importlib.import_module(f'{library}.models')
     owner = model.get('detector') or model
-    design = FAMILIES[family]
-    stock = levels_of(owner.backbone)
+    design, width = FAMILIES[family], WIDTH
+    if any(part.get('type') == 'GN' for part in parts(owner.get('neck'))):
+        design, width = _wider(design), 2 * WIDTH
+    stock = levels_of(owner)
     wanted = _wanted_strides(stock)
     own = _own_levels(design)
     before: list[Any] = []
@@ -264,9 +288,9 @@ def exchange(library: str, model: Any, family: str) -> str:
         indices = tuple(range(len(own)))[-len(stock) :]
         own = own[-len(stock) :]
     elif family == 'ViT':
-        levels = [Level(WIDTH, stride) for stride in STRIDES]
+        levels = [Level(width, stride) for stride in STRIDES]
         chosen = _choose(levels, wanted)
-        before = _pyramid(own[-1].channels, chosen)
+        before = _pyramid(own[-1].channels, width, chosen)
         indices = (len(own) - 1,)
         own = [levels[i] for i in chosen]
     else:
@@ -285,7 +309,7 @@ def exchange(library: str, model: Any, family: str) -> str:
         necks[0].embed_dim = own[-1].channels
         _segmentation_heads_take(owner, stock, own)
     elif necks:
-        _neck_takes(necks[0], own)
+        _neck_takes(owner, necks[0], own)
     elif library == 'mmseg':
         _segmentation_heads_take(owner, stock, own)
     else:

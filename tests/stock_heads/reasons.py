@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-# by the types of modules
+# what no detector or segmentor of images alone is, by the types of modules
 FOREIGN = {
     'ByteTrack': 'tracks in videos, with a detector inside',
     'DeepSORT': 'tracks in videos, with a detector inside',
@@ -22,19 +22,31 @@ FOREIGN = {
     'MultimodalEncoderDecoder': 'reads text by CLIP, whose image encoder it '
     'needs',
     'DepthEstimator': "estimates depth with Stable Diffusion's network",
+}
+
+# what takes more of its backbone than maps of a pyramid
+BOUND = {
+    'CornerHead': 'its head takes the two maps of an hourglass',
+    'CentripetalHead': 'its head takes the two maps of an hourglass',
+    'Detectron2Wrapper': 'all of it is a model of detectron2',
     'RFP': 'its neck runs a ResNet again on its own output (DetectoRS)',
     'TridentRoIHead': 'its head takes the three branches of TridentNet',
 }
 
+# by what errors say
 SAID = {
+    r'install sklearn': 'mmdet asks for scikit-learn here',
+    r"No module named 'torchvision'": 'mmdet asks for torchvision here',
+    r"CascadeRPNHead.*'num_classes'": "mmdet's RPN does not build this head",
     r'is not compiled|mmcv .* compiled': 'needs an operator that mmcv has '
     'compiled alone',
 }
 
 
-def foreign(types: set[str]) -> str | None:
-    """What a model is, if it is no detector or segmentor of images alone."""
-    return next((why for t, why in FOREIGN.items() if t in types), None)
+def beforehand(types: set[str]) -> str | None:
+    """Why a model of these modules is not tried; None where it is."""
+    known = FOREIGN | BOUND
+    return next((why for t, why in known.items() if t in types), None)
 
 
 def of_error(error: BaseException) -> str:

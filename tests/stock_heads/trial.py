@@ -1,48 +1,62 @@
 """A stock model with a backbone of ours: built, a step, a prediction."""
 
-import importlib
 from typing import Any
 
 import torch
 from mmdet.testing import demo_mm_inputs, demo_mm_proposals
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from whole_models import SEGMENTED_HW, built, labelled, predict
-
 from stock_heads.fit import UnfitError, exchange, parts
 from stock_heads.kinds import folder
-from stock_heads.reasons import foreign, of_error, types_of
+from stock_heads.reasons import beforehand, of_error, types_of
+from whole_models import SEGMENTED_HW, backward, built, labelled, predict
 
 WORKS = 'works'
 HW = (96, 128)
-FEW = {'num_queries': 50, 'max_per_img': 20, 'nms_pre': 100}
+SSD_HW = (320, 320)  # its last levels are not padded
+FEW = {
+    'num_queries': 50,
+    'num_proposals': 20,
+    'max_per_img': 20,
+    'nms_pre': 100,
+}
 
 
-def shrunk(library: str, model: Any) -> None:
-    """Fewer boxes and no weights from elsewhere; what it is made of stays."""
+def _without_weights(part: Any) -> None:
+    """Nothing is loaded, and no other process is waited for."""
+    if 'checkpoint' in str(part.get('init_cfg')):
+        part['init_cfg'] = None
+    for name in ('pretrained', 'teacher_ckpt'):
+        if name in part:
+            part[name] = None
+    if part.get('type') in ('SyncBN', 'MMSyncBN'):
+        part['type'] = 'BN'
+
+
+def _smaller(part: Any) -> None:
+    """Fewer boxes, and what is unsure shown too."""
+    if 'score_thr' in part:
+        part['score_thr'] = 0.0
+    for name, most in FEW.items():
+        if isinstance(part.get(name), int):
+            part[name] = min(part[name], most)
+    if str(part.get('type')).endswith('Sampler') and 'num' in part:
+        part['num'] = min(part['num'], 32)
+
+
+def prepare(library: str, model: Any) -> None:
+    """Makes a model quick to try; what it is made of stays."""
     for part in parts(model):
-        if part.get('type') in ('SyncBN', 'MMSyncBN'):
-            part['type'] = 'BN'  # SyncBN needs several processes
-        if (part.get('init_cfg') or {}) and 'checkpoint' in str(
-            part['init_cfg']
-        ):
-            part['init_cfg'] = None
-        for name in ('pretrained', 'teacher_ckpt'):
-            if name in part:
-                part[name] = None
-        if 'score_thr' in part:
-            part['score_thr'] = 0.0
-        for name, most in FEW.items():
-            if isinstance(part.get(name), int):
-                part[name] = min(part[name], most)
-        if part.get('type', '').endswith('Sampler') and 'num' in part:
-            part['num'] = min(part['num'], 32)
-    if 'teacher_config' in model:
+        _without_weights(part)
+        _smaller(part)
+    if 'teacher_config' in model:  # a path below mmdet's own folder
         name = model.teacher_config.removeprefix('configs/')
         model.teacher_config = str(folder(library) / name)
     # not every picture padded to the size of training
     if 'data_preprocessor' in model:
         model.data_preprocessor.pop('batch_augments', None)
+    if library == 'mmseg':
+        model.data_preprocessor.size = SEGMENTED_HW
 
 
 def classes_of(model: Any) -> int:
@@ -58,18 +72,17 @@ def classes_of(model: Any) -> int:
 
 def pictures(model: Any, count: int) -> Any:
     """Two boxes in each, their masks, labels of pixels, and proposals."""
-    semantic = [
-        part for part in parts(model) if part.get('type') == 'FusedSemanticHead'
-    ]
+    types = types_of(model)
+    hw = SSD_HW if 'SSDNeck' in types else HW
     data = demo_mm_inputs(
         count,
-        [[3, *HW]] * count,
+        [[3, *hw]] * count,
         num_items=[2] * count,
         num_classes=80,
         use_box_type=True,
-        with_mask=True,
+        with_mask='RTMDetSepBNHead' not in types,
         with_semantic=True,
-        sem_seg_output_strides=8 if semantic else 1,
+        sem_seg_output_strides=8 if 'FusedSemanticHead' in types else 1,
     )
     classes = classes_of(model)
     samples = data['data_samples']
@@ -77,7 +90,7 @@ def pictures(model: Any, count: int) -> Any:
         sample.gt_instances.labels %= classes
         sample.gt_sem_seg.sem_seg = sample.gt_sem_seg.sem_seg.long() % classes
     if model.type == 'FastRCNN':
-        proposals = demo_mm_proposals([[3, *HW]] * count, 50)
+        proposals = demo_mm_proposals([[3, *hw]] * count, 50)
         for sample, proposed in zip(samples, proposals, strict=True):
             sample.proposals = proposed
     return data
@@ -93,13 +106,9 @@ def segmented(model: Any) -> Any:
 
 def step(model: Any, data: Any) -> None:
     """One backward pass reaches every parameter of the backbone."""
-    model.train()
-    data = model.data_preprocessor(data, True)
-    losses = model.loss(data['inputs'], data['data_samples'])
-    total, _ = model.parse_losses(losses)
-    if not total.isfinite():
-        raise UnfitError(f'its loss is {total.item()}')
-    total.backward()
+    loss = backward(model, data)
+    if not loss.isfinite():
+        raise UnfitError(f'its loss is {loss.item()}')
     for name, parameter in model.backbone.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -113,7 +122,7 @@ def step(model: Any, data: Any) -> None:
 
 def look_at(found: Any) -> None:
     """What was predicted is there, and finite."""
-    shown = [name for name in found.keys() if name.startswith('pred_')]
+    shown = [name for name in found.all_keys() if name.startswith('pred_')]
     if not shown:
         raise UnfitError('predicts nothing')
     for name in shown:
@@ -124,7 +133,7 @@ def look_at(found: Any) -> None:
 
 
 def load(library: str, name: str) -> Any:
-    importlib.import_module(f'{library}.models')
+    """The model of a config that is shipped."""
     path = folder(library) / f'{name}.py'
     return Config.fromfile(path, import_custom_modules=False).model
 
@@ -132,9 +141,8 @@ def load(library: str, name: str) -> Any:
 def run(library: str, model: Any, family: str) -> None:
     """Raises whatever keeps it from a step and a prediction."""
     torch.manual_seed(0)
-    shrunk(library, model)
+    prepare(library, model)
     if library == 'mmseg':
-        model.data_preprocessor.size = SEGMENTED_HW
         data = again = segmented(model)
     else:
         data, again = pictures(model, 2), pictures(model, 1)
@@ -154,7 +162,7 @@ def run(library: str, model: Any, family: str) -> None:
 def attempt(library: str, name: str, family: str) -> str:
     """WORKS, or why a config does not with a backbone of this family."""
     model = load(library, name)
-    why = foreign(types_of(model))
+    why = beforehand(types_of(model))
     if why is None:
         try:
             run(library, model, family)
