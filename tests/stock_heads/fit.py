@@ -7,7 +7,7 @@ levels that the part behind it takes.
 import copy
 import importlib
 from collections.abc import Iterator
-from itertools import pairwise
+from math import log2
 from typing import Any, NamedTuple
 
 import torch
@@ -98,7 +98,9 @@ def levels_of(owner: Any) -> list[Level]:
         maps = [maps]
     if not all(isinstance(m, Tensor) and m.dim() == 4 for m in maps):
         raise UnfitError('wants more of its backbone than maps')
-    return [Level(m.shape[1], side // m.shape[2]) for m in maps]
+    # maps of odd sizes are a little larger than their stride says
+    strides = [2 ** round(log2(side / m.shape[2])) for m in maps]
+    return [Level(m.shape[1], s) for m, s in zip(maps, strides, strict=True)]
 
 
 def _own_levels(design: Design) -> list[Level]:
@@ -117,7 +119,7 @@ def _wanted_strides(stock: list[Level]) -> list[int]:
     """Those of the levels if nothing were dilated."""
     if _alike(stock):
         return list(STRIDES[: len(stock)])
-    strides = [level.stride for level in stock]
+    strides = [max(level.stride, STRIDES[0]) for level in stock]
     for index in range(1, len(strides)):
         if strides[index] <= strides[index - 1]:
             strides[index] = 2 * strides[index - 1]
@@ -152,22 +154,24 @@ def parts(config: Any) -> Iterator[Any]:
             yield from parts(value)
 
 
-def _neck_takes(owner: Any, neck: Any, own: list[Level]) -> None:
+def _neck_takes(
+    owner: Any, neck: Any, stock: list[Level], own: list[Level]
+) -> None:
     """The first neck gets our channels in the place of the stock ones."""
-    channels = [level.channels for level in own]
-    if neck.type == 'CTResNetNeck':
-        neck.in_channel = channels[0]
-        return
     given = neck.in_channels
+    channels = [level.channels for level in own]
+    if isinstance(given, int):
+        neck.in_channels = channels[0]
+        return
+    if given[0] > given[-1]:  # from coarse to fine
+        channels.reverse()
+    neck.in_channels = type(given)(channels)
     if neck.type == 'SSDNeck':  # its first levels are those it is given
         levels = [*channels, *neck.out_channels[len(given) :]]
         neck.out_channels = owner.bbox_head.in_channels = type(given)(levels)
-    if isinstance(given, int):
-        neck.in_channels = channels[0]
-    elif any(a > b for a, b in pairwise(given)):  # from coarse to fine
-        neck.in_channels = type(given)(channels[::-1])
-    else:
-        neck.in_channels = type(given)(channels)
+    if neck.type == 'JPU':  # it hands on all but the last
+        made = Level(len(neck.dilations) * neck.mid_channels, own[0].stride)
+        _segmentation_heads_take(owner, stock, [*own[:-1], made])
 
 
 def _detection_heads_take(
@@ -261,6 +265,31 @@ def _pyramid(channels: int, width: int, chosen: tuple[int, ...]) -> list[Any]:
     return necks
 
 
+class Given(NamedTuple):
+    """What a family gives in the place of a stock backbone's levels."""
+
+    out_indices: tuple[int, ...]
+    levels: list[Level]
+    necks: list[Any]
+    """What makes these levels of the backbone's, if anything."""
+
+
+def _given(
+    family: str, design: Design, width: int, stock: list[Level]
+) -> Given:
+    own, wanted = _own_levels(design), _wanted_strides(stock)
+    if family != 'ViT':
+        chosen = _choose(own, wanted)
+        return Given(chosen, [own[i] for i in chosen], [])
+    if len(stock) == 1 or _alike(stock):
+        indices = tuple(range(len(own)))[-len(stock) :]
+        return Given(indices, own[-len(stock) :], [])
+    levels = [Level(width, stride) for stride in STRIDES]
+    chosen = _choose(levels, wanted)
+    necks = _pyramid(own[-1].channels, width, chosen)
+    return Given((len(own) - 1,), [levels[i] for i in chosen], necks)
+
+
 def exchange(library: str, model: Any, family: str) -> str:
     """A family's small backbone takes the place of the model's own.
 
@@ -278,29 +307,17 @@ def exchange(library: str, model: Any, family: str) -> str:
     importlib.import_module(f'{library}.models')
     owner = model.get('detector') or model
     design, width = FAMILIES[family], WIDTH
-    if any(part.get('type') == 'GN' for part in parts(owner.get('neck'))):
+    necks = _listed(owner.get('neck'))
+    if any(part.get('type') == 'GN' for part in parts(necks)):
         design, width = _wider(design), 2 * WIDTH
     stock = levels_of(owner)
-    wanted = _wanted_strides(stock)
-    own = _own_levels(design)
-    before: list[Any] = []
-    if family == 'ViT' and (len(stock) == 1 or _alike(stock)):
-        indices = tuple(range(len(own)))[-len(stock) :]
-        own = own[-len(stock) :]
-    elif family == 'ViT':
-        levels = [Level(width, stride) for stride in STRIDES]
-        chosen = _choose(levels, wanted)
-        before = _pyramid(own[-1].channels, width, chosen)
-        indices = (len(own) - 1,)
-        own = [levels[i] for i in chosen]
-    else:
-        indices = _choose(own, wanted)
-        own = [own[i] for i in indices]
-    strides = [level.stride for level in own]
+    if necks and isinstance(necks[0].get('in_channels'), int):
+        stock = stock[-1:]  # it takes the last alone
+    given = _given(family, design, width, stock)
+    own = given.levels
     owner.backbone = dict(
-        **design.config, out_indices=indices, drop_path_rate=0.0
+        **design.config, out_indices=given.out_indices, drop_path_rate=0.0
     )
-    necks = _listed(owner.get('neck'))
     if necks and necks[0].type in OF_ONE_STRIDE and family != 'ViT':
         # what it makes are the levels that ours has
         owner.neck = None
@@ -309,14 +326,14 @@ def exchange(library: str, model: Any, family: str) -> str:
         necks[0].embed_dim = own[-1].channels
         _segmentation_heads_take(owner, stock, own)
     elif necks:
-        _neck_takes(owner, necks[0], own)
+        _neck_takes(owner, necks[0], stock, own)
     elif library == 'mmseg':
         _segmentation_heads_take(owner, stock, own)
     else:
         _detection_heads_take(owner, stock, own)
-    if before:
-        owner.neck = before + _listed(owner.get('neck'))
+    if given.necks:
+        owner.neck = given.necks + _listed(owner.get('neck'))
     if len(own) == len(stock):
         return ''
-    text = ', '.join(map(str, wanted))
-    return f'wants levels of strides {text}; {family} ends at {strides[-1]}'
+    text = ', '.join(map(str, _wanted_strides(stock)))
+    return f'wants levels of strides {text}; {family} ends at {own[-1].stride}'

@@ -37,6 +37,8 @@ BOUND = {
 SAID = {
     r'install sklearn': 'mmdet asks for scikit-learn here',
     r"No module named 'torchvision'": 'mmdet asks for torchvision here',
+    r"SSDHead' object has no attribute 'loss_cls'": "mmdet's head of SSD "
+    'fails in prediction, with any backbone',
     r"CascadeRPNHead.*'num_classes'": "mmdet's RPN does not build this head",
     r'is not compiled|mmcv .* compiled': 'needs an operator that mmcv has '
     'compiled alone',

@@ -16,7 +16,6 @@ HW = (96, 128)
 SSD_HW = (320, 320)  # its last levels are not padded
 FEW = {
     'num_queries': 50,
-    'num_proposals': 20,
     'max_per_img': 20,
     'nms_pre': 100,
 }
@@ -34,21 +33,28 @@ def _without_weights(part: Any) -> None:
 
 
 def _smaller(part: Any) -> None:
-    """Fewer boxes, and what is unsure shown too."""
+    """Fewer boxes to learn from, and what is unsure shown too."""
     if 'score_thr' in part:
         part['score_thr'] = 0.0
-    for name, most in FEW.items():
-        if isinstance(part.get(name), int):
-            part[name] = min(part[name], most)
     if str(part.get('type')).endswith('Sampler') and 'num' in part:
         part['num'] = min(part['num'], 32)
 
 
+def _fewer(part: Any) -> None:
+    for name, most in FEW.items():
+        if isinstance(part.get(name), int):
+            part[name] = min(part[name], most)
+
+
 def prepare(library: str, model: Any) -> None:
     """Makes a model quick to try; what it is made of stays."""
+    types = types_of(model)
     for part in parts(model):
         _without_weights(part)
         _smaller(part)
+        # of these as many have to be kept as are proposed
+        if 'EmbeddingRPNHead' not in types:
+            _fewer(part)
     if 'teacher_config' in model:  # a path below mmdet's own folder
         name = model.teacher_config.removeprefix('configs/')
         model.teacher_config = str(folder(library) / name)
