@@ -5,10 +5,15 @@ all of them.
 """
 
 import random
+import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from stock_heads.fit import FAMILIES
 from stock_heads.kinds import files, kinds, read
 from stock_heads.page import DISTRIBUTIONS, PAGE, rows
@@ -81,3 +86,13 @@ def test_kinds_of_the_page_are_those_there_are(library: str) -> None:
     skip_unless_of_the_page()
     listed = [row.kind for row in rows() if row.kind.library == library]
     assert listed == kinds(library, read(library)[0])
+
+
+def test_the_example_of_the_page_is_a_detector(tmp_path: Path) -> None:
+    (text,) = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)
+    path = tmp_path / 'example.py'
+    path.write_text(text)
+    cfg = Config.fromfile(path)
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    assert model.neck.in_channels == list(model.backbone.out_channels)

@@ -24,6 +24,7 @@ WIDTH = 16  # channels of the levels made of a plain ViT's
 
 # backbones of libraries that need not be there; what they give is known
 OF_OTHERS = ('mmpretrain.', 'timm.')
+PLAIN = ('VisionTransformer', 'BEiT', 'MAE')
 # necks that make a pyramid of a plain ViT's levels
 OF_ONE_STRIDE = ('Feature2Pyramid', 'MultiLevelNeck')
 
@@ -68,11 +69,11 @@ def _listed(given: Any) -> list[Any]:
     return [given] if given else []
 
 
-def _run(backbone: Any, side: int) -> Any:
+def _run(backbone: Any) -> Any:
     network = MODELS.build(copy.deepcopy(backbone))
     network.eval()
     with torch.no_grad():
-        return network(torch.zeros(1, 3, side, side))
+        return network(torch.zeros(1, 3, SIDE, SIDE))
 
 
 def levels_of(owner: Any) -> list[Level]:
@@ -86,20 +87,21 @@ def levels_of(owner: Any) -> list[Level]:
         channels = _listed(owner.neck)[0].in_channels
         strides = STRIDES[-len(channels) :]
         return [Level(*pair) for pair in zip(channels, strides, strict=True)]
-    side = backbone.get('img_size') or SIDE
-    side = side[0] if isinstance(side, list | tuple) else side
+    if backbone.type in PLAIN:  # large, and slow to build
+        count = len(_listed(backbone.get('out_indices'))) or 1
+        return [Level(backbone.embed_dims, backbone.patch_size)] * count
     try:
         with torch.device('meta'):
-            maps = _run(backbone, side)
+            maps = _run(backbone)
     except (NotImplementedError, RuntimeError):
         # some read numbers of tensors while they are built
-        maps = _run(backbone, side)
+        maps = _run(backbone)
     if isinstance(maps, Tensor):
         maps = [maps]
     if not all(isinstance(m, Tensor) and m.dim() == 4 for m in maps):
         raise UnfitError('wants more of its backbone than maps')
     # maps of odd sizes are a little larger than their stride says
-    strides = [2 ** round(log2(side / m.shape[2])) for m in maps]
+    strides = [2 ** round(log2(SIDE / m.shape[2])) for m in maps]
     return [Level(m.shape[1], s) for m, s in zip(maps, strides, strict=True)]
 
 
@@ -237,6 +239,8 @@ def _segmentation_heads_take(
         elif stock[indices[0]].channels == head.in_channels:
             head.in_index = max(indices[0] - missing, 0)
             head.in_channels = own[head.in_index].channels
+        if head.get('num_convs') == 0:  # nothing in between changes it
+            head.channels = head.in_channels
         if head.get('c1_in_channels'):
             head.c1_in_channels = own[0].channels
 
@@ -322,6 +326,8 @@ def exchange(library: str, model: Any, family: str) -> str:
         # what it makes are the levels that ours has
         owner.neck = None
         _segmentation_heads_take(owner, stock, own)
+    elif necks and necks[0].type == 'MLANeck' and family != 'ViT':
+        raise UnfitError('wants maps of one stride')
     elif necks and necks[0].type == 'Feature2Pyramid':
         necks[0].embed_dim = own[-1].channels
         _segmentation_heads_take(owner, stock, own)

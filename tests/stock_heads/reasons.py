@@ -28,6 +28,9 @@ FOREIGN = {
 BOUND = {
     'CornerHead': 'its head takes the two maps of an hourglass',
     'CentripetalHead': 'its head takes the two maps of an hourglass',
+    'DDRHead': 'its head takes the two branches of DDRNet',
+    'PIDHead': 'its head takes the three branches of PIDNet',
+    'DPTHead': 'its head takes the class token beside each map',
     'Detectron2Wrapper': 'all of it is a model of detectron2',
     'RFP': 'its neck runs a ResNet again on its own output (DetectoRS)',
     'TridentRoIHead': 'its head takes the three branches of TridentNet',
@@ -35,6 +38,8 @@ BOUND = {
 
 # by what errors say
 SAID = {
+    r'view size is not compatible': 'its head reads maps as rows of memory '
+    '(`.view`), but ours are channels-last',
     r'install sklearn': 'mmdet asks for scikit-learn here',
     r"No module named 'torchvision'": 'mmdet asks for torchvision here',
     r"SSDHead' object has no attribute 'loss_cls'": "mmdet's head of SSD "
@@ -51,13 +56,19 @@ def beforehand(types: set[str]) -> str | None:
     return next((why for t, why in known.items() if t in types), None)
 
 
-def of_error(error: BaseException) -> str:
-    """One line about an error of the libraries."""
+def of_error(error: BaseException, lacks: str) -> str:
+    """One line about an error of the libraries.
+
+    Args:
+        error: What was raised.
+        lacks: What is known to be lacking, which an error that says nothing
+            of its own comes of.
+    """
     text = ' '.join(str(error).split())
     for pattern, said in SAID.items():
         if re.search(pattern, text):
             return said
-    return f'{type(error).__name__}: {text}'[:200]
+    return lacks or f'{type(error).__name__}: {text}'[:200]
 
 
 def types_of(config: Any) -> set[str]:

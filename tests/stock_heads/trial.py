@@ -162,7 +162,7 @@ def run(library: str, model: Any, family: str) -> None:
     except UnfitError:
         raise
     except Exception as error:
-        raise UnfitError(lacks or of_error(error)) from error
+        raise UnfitError(of_error(error, lacks)) from error
 
 
 def attempt(library: str, name: str, family: str) -> str:
