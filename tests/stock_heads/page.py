@@ -1,7 +1,7 @@
 """The tables of docs/heads.md: what works with which family, or why not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -39,70 +39,87 @@ def rows() -> list[Row]:
     return found
 
 
-def _table(kinds: list[Kind], results: Results, reasons: list[str]) -> str:
-    lines = [
-        f'| config tried | of its kind | {" | ".join(FAMILIES)} |',
-        f'| --- | ---: |{" --- |" * len(FAMILIES)}',
-    ]
-    for kind in kinds:
+class Page:
+    """The tables of results, and the reasons that they number.
+
+    Args:
+        kinds: All that there are.
+        results: What came of them; some may not have been tried.
+    """
+
+    def __init__(self, kinds: list[Kind], results: Results) -> None:
+        self.kinds = kinds
+        self.results = results
+        self.reasons: list[str] = []
+
+    def _result(self, kind: Kind, family: str) -> str | None:
         key = f'{kind.library}/{kind.name}'
-        cells = []
-        for family in FAMILIES:
-            result = results[key][family]
-            if result != WORKS and result not in reasons:
-                reasons.append(result)
-            cells.append(
-                'yes' if result == WORKS else f'{reasons.index(result) + 1}'
+        return self.results.get(key, {}).get(family)
+
+    def _cell(self, kind: Kind, family: str) -> str:
+        result = self._result(kind, family)
+        if result is None:
+            return '?'
+        if result == WORKS:
+            return 'yes'
+        if result not in self.reasons:
+            self.reasons.append(result)
+        return str(self.reasons.index(result) + 1)
+
+    def _table(self, kinds: list[Kind]) -> Iterator[str]:
+        yield f'| config tried | of its kind | {" | ".join(FAMILIES)} |'
+        yield f'| --- | ---: |{" --- |" * len(FAMILIES)}'
+        for kind in kinds:
+            cells = ' | '.join(self._cell(kind, f) for f in FAMILIES)
+            name = f'{kind.library}/{kind.name}'
+            yield f'| `{name}` | {kind.configs} | {cells} |'
+
+    def _counts(self, library: str) -> str:
+        """A row: how many of a library's work with each family."""
+        own = [
+            kind
+            for kind in self.kinds
+            if kind.library == library
+            and self._result(kind, 'PVT') not in FOREIGN.values()
+        ]
+        works = [
+            [kind for kind in own if self._result(kind, family) == WORKS]
+            for family in FAMILIES
+        ]
+        cells = [
+            f'{len(some)} ({sum(kind.configs for kind in some)})'
+            for some in (*works, own)
+        ]
+        return f'| {library} | {" | ".join(cells)} |'
+
+    def lines(self) -> Iterator[str]:
+        """What stands below ``BEGIN``."""
+        yield from ('', '## How many', '')
+        yield 'Kinds that work, and how many configs are of these kinds; of'
+        yield 'all that detect or segment, in images alone:'
+        yield ''
+        yield f'| | {" | ".join(FAMILIES)} | of |'
+        yield f'| --- |{" ---: |" * (len(FAMILIES) + 1)}'
+        for library in LIBRARIES:
+            yield self._counts(library)
+        for library, name in DISTRIBUTIONS.items():
+            own = [k for k in self.kinds if k.library == library]
+            configs, total = sum(k.configs for k in own), len(files(library))
+            yield from ('', f'## {library}', '')
+            yield (
+                f'{name} {version(name)} ships {total} configs: {configs} of '
+                f'{len(own)} kinds, and {total - configs} without a model, or '
+                'of a base that is not shipped. Numbers are reasons.'
             )
-        lines.append(f'| `{key}` | {kind.configs} | {" | ".join(cells)} |')
-    return '\n'.join(lines)
-
-
-def _foreign(result: Mapping[str, str]) -> bool:
-    return all(why in FOREIGN.values() for why in result.values())
-
-
-def text(kinds: list[Kind], results: Results) -> str:
-    """What stands below ``BEGIN``."""
-    reasons: list[str] = []
-    parts = [
-        '## How many\n',
-        'Kinds that work, and configs of these kinds:\n',
-        f'| | {" | ".join(FAMILIES)} | of |\n'
-        f'| --- |{" ---: |" * (len(FAMILIES) + 1)}',
-    ]
-    tables = []
-    for library in LIBRARIES:
-        own = [k for k in kinds if k.library == library]
-        there = [
-            k for k in own if not _foreign(results[f'{library}/{k.name}'])
-        ]
-        cells = [library]
-        for family in FAMILIES:
-            fit = [
-                k
-                for k in there
-                if results[f'{library}/{k.name}'][family] == WORKS
-            ]
-            cells.append(f'{len(fit)} ({sum(k.configs for k in fit)})')
-        cells.append(f'{len(there)} ({sum(k.configs for k in there)})')
-        parts.append(f'| {" | ".join(cells)} |')
-        name = DISTRIBUTIONS[library]
-        configs, total = sum(k.configs for k in own), len(files(library))
-        tables += [
-            f'\n## {library}\n',
-            f'{name} {version(name)} ships {total} configs: {configs} of '
-            f'{len(own)} kinds, and {total - configs} without a model, or of '
-            'a base that it does not ship.\n',
-            _table(own, results, reasons),
-        ]
-    numbered = [f'{i}. {why}' for i, why in enumerate(reasons, 1)]
-    return '\n'.join(
-        [*parts, *tables, '\n## Why not\n', *numbered, '']
-    ).replace('\n\n\n', '\n\n')
+            yield ''
+            yield from self._table(own)
+        yield from ('', '## Why not', '')
+        for number, reason in enumerate(self.reasons, 1):
+            yield f'{number}. {reason}'
 
 
 def write(kinds: list[Kind], results: Results) -> None:
     """Into the page, below what is written by hand."""
     before = PAGE.read_text().partition(BEGIN)[0]
-    PAGE.write_text(f'{before}{BEGIN}\n{text(kinds, results)}')
+    made = '\n'.join(Page(kinds, results).lines())
+    PAGE.write_text(f'{before}{BEGIN}{made}\n')
