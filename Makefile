@@ -3,6 +3,7 @@
 # make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
 # make soak    what takes hours: many kills (SOAK_KILLS each, SOAK_SEED), long trainings, every compiled design
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
+# make heads   try every kind of stock head with every family, and write docs/heads.md; what is in HEADS_FILE is not tried again
 # make benchmark   train four small backbones on shapes, and compare them by accuracy and cost
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
@@ -21,7 +22,7 @@ BIN := $(VENV)/bin
 UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
 
-.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables clean distclean
+.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables heads clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -82,6 +83,11 @@ lint: $(VENV)/ready
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+HEADS_FILE ?= work_dirs/heads.json
+heads: $(VENV)/ready
+	@mkdir -p $(dir $(HEADS_FILE))
+	PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m stock_heads.every $(HEADS_FILE)
 
 tables: $(VENV)/ready
 	$(BIN)/python .ci/model_tables.py

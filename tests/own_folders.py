@@ -46,3 +46,19 @@ def masks(root: Path, made: Path) -> Path:
     names = '\n'.join(('ground', *shapes.CLASSES))
     (root / 'classes.txt').write_text(names + '\n')
     return root
+
+
+LAYOUTS = {
+    'coco': (coco, 'detection'),
+    'yolo': (yolo, 'detection'),
+    'masks': (masks, 'segmentation'),
+}
+OPTIONS = ('--backbone', 'pvt-v2-b0', '--memory-gb', '2')
+
+
+def ask(layout: str, data: Path, project: Path) -> list[object]:
+    """Arguments of tools/new_project.py for a folder of this layout."""
+    task = LAYOUTS[layout][1]
+    more = ['--reduce-zero-label'] * (layout == 'masks')
+    given = [project, '--task', task, '--data', data]
+    return [*given, *OPTIONS, *more]

@@ -17,6 +17,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from torch import Tensor
 
 SEGMENTED_HW = (128, 160)
 
@@ -31,20 +32,27 @@ def stock(library: str, name: str) -> Any:
 def built(library: str, model: Any) -> Iterator[Any]:
     importlib.import_module(f'{library}.models')
     torch.manual_seed(0)
-    MessageHub.get_current_instance().update_info('epoch', 0)  # TOOD asks
+    for counted in ('epoch', 'iter'):  # TOOD and BoxInst ask
+        MessageHub.get_current_instance().update_info(counted, 0)
     with DefaultScope.overwrite_default_scope(library):
         made = MODELS.build(model)
         made.init_weights()
         yield made
 
 
-def take_step(model: Any, data: Any) -> None:
-    """The loss is finite, and so is the gradient of every parameter."""
-    data = model.train().data_preprocessor(data, True)
+def backward(model: Any, data: Any) -> Tensor:
+    """The loss, whose gradients the parameters then have."""
+    model.train()
+    data = model.data_preprocessor(data, True)
     losses = model.loss(data['inputs'], data['data_samples'])
     total, _ = model.parse_losses(losses)
     total.backward()
-    assert total.isfinite()
+    return total
+
+
+def take_step(model: Any, data: Any) -> None:
+    """The loss is finite, and so is the gradient of every parameter."""
+    assert backward(model, data).isfinite()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, name
@@ -52,7 +60,8 @@ def take_step(model: Any, data: Any) -> None:
 
 
 def predict(model: Any, data: Any) -> Any:
-    data = model.eval().data_preprocessor(data, False)
+    model.eval()
+    data = model.data_preprocessor(data, False)
     with torch.no_grad():
         return model.predict(data['inputs'], data['data_samples'])[0]
 

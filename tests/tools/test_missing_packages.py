@@ -1,7 +1,11 @@
 """What a tool says where a package is missing helps."""
 
 import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from interpreter import ROOT, python
 
 
@@ -30,3 +34,20 @@ def test_nobody_is_sent_to_a_package_index():
             if path.suffix in {'.py', '.md', '.txt', '.sh'}:
                 text = path.read_text()
                 assert 'pip install vitdense' not in text, path
+
+
+def test_panoptic_training_without_its_figures(
+    tool: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It says what to install, whether or not the data is there."""
+    monkeypatch.setitem(sys.modules, 'panopticapi', None)
+    config = 'configs/pvt/mask2former_pvt-v2-b2_lsj-50e_coco-panoptic.py'
+    work_dir = tmp_path / 'work'
+    ended = tool('train.py', ROOT / config, '--work-dir', work_dir)
+    assert ended.code == 2
+    assert re.fullmatch(
+        r'error: train_dataloader\.dataset: panopticapi is not installed, '
+        r'please install it by: pip install git\+https://\S+panopticapi.*\n',
+        ended.err,
+    ), ended.err
+    assert not work_dir.exists()

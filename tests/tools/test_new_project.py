@@ -12,18 +12,13 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from own_folders import LAYOUTS, ask
 from PIL import Image
 
 from vitdense.datasets import shapes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/your-own-data.md'
-LAYOUTS = {
-    'coco': (own_folders.coco, 'detection'),
-    'yolo': (own_folders.yolo, 'detection'),
-    'masks': (own_folders.masks, 'segmentation'),
-}
-OPTIONS = ('--backbone', 'pvt-v2-b0', '--memory-gb', '2')
 SPLITS = ('train', 'val', 'test')
 
 
@@ -32,13 +27,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('data') / 'shapes'
     shapes.ensure_shapes(folder, {'train2017': 16, 'val2017': 4})
     return folder
-
-
-def ask(layout: str, data: Path, project: Path) -> list[object]:
-    task = LAYOUTS[layout][1]
-    more = ['--reduce-zero-label'] * (layout == 'masks')
-    given = [project, '--task', task, '--data', data]
-    return [*given, *OPTIONS, *more]
 
 
 @pytest.mark.parametrize(
