@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
     from vitdense.backbones.vit import ViT
-    from vitdense.necks import SimpleFeaturePyramid
+    from vitdense.necks import BatchNormNeck, SimpleFeaturePyramid
 
 __version__ = '0.1.0'
-__all__ = ['PVT', 'CvT', 'SimpleFeaturePyramid', 'T2TViT', 'ViT']
+__all__ = [
+    'PVT',
+    'BatchNormNeck',
+    'CvT',
+    'SimpleFeaturePyramid',
+    'T2TViT',
+    'ViT',
+]
 
 
 def __getattr__(name: str) -> Any:
