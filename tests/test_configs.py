@@ -16,6 +16,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmseg.apis import inference_model, init_model
+from timm_alone import import_timm
 from torch import nn
 
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
@@ -34,6 +35,9 @@ PVT_ARCHS = ['tiny', 'small', 'medium', 'large', 'v2-b0', 'v2-b1', 'v2-b2']
 PVT_ARCHS += ['v2-b2-li', 'v2-b3', 'v2-b4', 'v2-b5']
 T2T_REST = ['7', '10', '12', '24', 't-19', 't-24']
 T2T_REST += ['14-se', '14-resnext', '14-wide']
+TIMM = 'vitdense.Timm'
+BASELINES = ['resnet-50', 'se-resnet-50', 'mobilenet-v2']
+BASELINES += ['mobilenet-v3-large', 'swin-t', 'convnext-t']
 DINOS = ['dinov2-s', 'dinov2-b', 'dinov3-s', 'dinov3-b', 'dinov3-l']
 
 
@@ -61,7 +65,8 @@ def sampled(paths: list[Path]) -> list[Any]:
             path,
             id=path.stem,
             marks=pytest.mark.slow
-            if path.parent.name == 'vit' and index % 5
+            if (path.parent.name == 'vit' and index % 5)
+            or path.parent.name == 'baselines'
             else (),
         )
         for index, path in enumerate(paths)
@@ -75,6 +80,8 @@ def load(path: Path) -> Config:
 
 
 def build(cfg: Config) -> Any:  # a module of the libraries, untyped
+    if cfg.model.backbone.type == TIMM:
+        import_timm()
     with (
         DefaultScope.overwrite_default_scope(cfg.default_scope),
         torch.device('meta'),
@@ -126,6 +133,8 @@ def expected_names() -> set[str]:
         *(name.format(b) for b in pvt + others for name in for_all),
         *(f'semantic-fpn_{b}_8xb4-40k_ade20k-512x512' for b in pvt),
         *plain_vits(),
+        *(f'mask-rcnn_{b}_fpn_1x_coco' for b in BASELINES),
+        *(f'semantic-fpn_{b}_4xb4-80k_ade20k-512x512' for b in BASELINES),
         *(f'mask-rcnn_{b}_fpn_1x_coco' for b in one_head),
         *(f'mask-rcnn_{b}_fpn_ms-crop-3x_coco' for b in ms_3x),
         *(
@@ -330,8 +339,11 @@ def test_base_takes_the_official_weights_if_there_are_any(path: Path) -> None:
     base = Config.fromfile(path)
     assert set(base) == {'backbone', 'out_channels'}
     backbone = base.backbone
-    family = backbone_class(backbone.type).family
     official = {'type': 'Pretrained', 'checkpoint': 'official'}
+    if backbone.type == TIMM:
+        assert backbone.init_cfg == official
+        return
+    family = backbone_class(backbone.type).family
     if isinstance(backbone.arch, dict):  # of no name, and without a file
         assert path.stem.startswith(f'{family.name}-')
         assert 'init_cfg' not in backbone

@@ -13,6 +13,7 @@ from vitdense import compat
 
 if TYPE_CHECKING:
     from vitdense.backbones.cvt import CvT
+    from vitdense.backbones.of_timm import Timm
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
     from vitdense.backbones.vit import ViT
@@ -25,6 +26,7 @@ __all__ = [
     'CvT',
     'SimpleFeaturePyramid',
     'T2TViT',
+    'Timm',
     'ViT',
 ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mmengine.config import Config
+from timm_alone import import_timm
 from whole_models import step_and_detect, step_and_segment
 
 from vitdense.backbones.vit import ViT
@@ -111,3 +112,17 @@ def test_detector_of_a_plain_vit(name: str) -> None:
 )
 def test_segmentor_of_a_plain_vit(name: str) -> None:
     step_and_segment(shallow_vit(name))
+
+
+@pytest.mark.slow
+def test_detector_of_a_baseline() -> None:
+    import_timm()
+    model = model_of('baselines/mask-rcnn_mobilenet-v2_fpn_1x_coco')
+    step_and_detect(model)
+
+
+@pytest.mark.slow
+def test_segmentor_of_a_baseline() -> None:
+    import_timm()
+    name = 'baselines/semantic-fpn_mobilenet-v3-large_4xb4-80k_ade20k-512x512'
+    step_and_segment(model_of(name))
