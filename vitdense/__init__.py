@@ -13,19 +13,22 @@ from vitdense import compat
 
 if TYPE_CHECKING:
     from vitdense.backbones.cvt import CvT
+    from vitdense.backbones.of_timm import Timm
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
     from vitdense.backbones.vit import ViT
-    from vitdense.necks import SimpleFeaturePyramid
+    from vitdense.necks import BatchNormNeck, SimpleFeaturePyramid
     from vitdense.predict.predictor import Predictor
 
 __version__ = '0.1.0'
 __all__ = [
     'PVT',
+    'BatchNormNeck',
     'CvT',
     'Predictor',
     'SimpleFeaturePyramid',
     'T2TViT',
+    'Timm',
     'ViT',
 ]
 
