@@ -45,8 +45,14 @@ MAY_IMPORT = {
         'registry',
     ],
     'projects': ['checkpoint.matching.classes', 'datasets', 'preflight'],
-    'predict': ['checkpoint', 'preflight'],
+    'predict': [
+        'checkpoint',
+        'datasets.loading',
+        'engine.work_folder',
+        'preflight',
+    ],
     'benchmark': [
+        'predict.colours',
         'backbones.pyramid',
         'checkpoint',
         'engine',

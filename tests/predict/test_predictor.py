@@ -9,11 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from processes import ROOT, environment
-from small_runs import DETECTOR, SEGMENTER, small_shapes, where
+from small_runs import (
+    DETECTOR,
+    SEGMENTER,
+    left_by_training,
+    small_shapes,
+)
 
 import vitdense
 from vitdense.datasets.loading import BrokenImageError
@@ -24,17 +27,10 @@ __all__ = ['small_shapes']
 LOW = {'model.test_cfg.rcnn.score_thr': 0.0}
 
 
-def trained(folder: Path, config: Path, data: Path, **options: Any) -> Any:
+def files(folder: Path, config: Path, data: Path, **options: Any) -> Any:
     """Config and checkpoint of a model with random weights."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(where(data, config) | options)
-    cfg.dump(folder / 'config.py')
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        torch.manual_seed(0)
-        model = MODELS.build(cfg.model)
-    content = {'state_dict': model.state_dict(), 'meta': {}}
-    torch.save(content, folder / 'weights.pth')
-    return folder / 'config.py', folder / 'weights.pth'
+    left = left_by_training(folder / 'run', config, data, options)
+    return left / 'config.py', left / 'epoch_4.pth'
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +38,7 @@ def detector(
     tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
 ) -> Any:
     folder = tmp_path_factory.mktemp('detector')
-    return trained(folder, DETECTOR, small_shapes, **LOW)
+    return files(folder, DETECTOR, small_shapes, **LOW)
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +46,7 @@ def segmenter(
     tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
 ) -> Any:
     folder = tmp_path_factory.mktemp('segmenter')
-    return trained(folder, SEGMENTER, small_shapes)
+    return files(folder, SEGMENTER, small_shapes)
 
 
 @pytest.fixture(scope='module')
@@ -223,4 +219,5 @@ def test_in_any_order_of_imports(
     )
     name = 'Detections' if task == 'detector' else 'LabelMap'
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [name] * len(pictures)
+    # the libraries may have said before that operators are not compiled
+    assert done.stdout.split()[-len(pictures) :] == [name] * len(pictures)

@@ -45,6 +45,11 @@ def is_checkpoint(path: Path) -> bool:
     return path.is_file() or is_sharded_checkpoint(path)
 
 
+def digest_checkpoint(path: Path) -> str:
+    """SHA-256 of a file, or of the digests of such a folder."""
+    return digest_file(path / DIGESTS if path.is_dir() else path)
+
+
 def sharded_tensors(
     content: Mapping[Any, Any], place: str = ''
 ) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """Trained models at work on pictures.
 
-``predictor.py`` runs a model, ``results.py`` is what it gives, and
-``pictures.py`` what it is given.
+``predictor.py`` runs a model, and ``results.py`` is what it gives. ``job.py``
+runs it on many ``pictures.py``, which are drawn (``drawing.py``) and written
+(``formats.py``) into a ``folder.py``.
 """

@@ -32,6 +32,8 @@ from vitdense.preflight.model import (
 from vitdense.preflight.options import CommonOptions
 from vitdense.preflight.safeguards import PLAIN, WHOLE
 
+# by the library that a config is written for
+TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation'}
 Picture = str | Path | npt.NDArray[np.uint8]
 
 
@@ -54,6 +56,7 @@ class Predictor:
 
     Attributes:
         classes: Names of the model's classes.
+        task: ``'detection'`` or ``'segmentation'``.
         config: The config, with the options in it.
         device: Where the model is.
 
@@ -87,6 +90,7 @@ class Predictor:
         # what a program around this has as its scope stays so
         with nothing_shown(), DefaultScope.overwrite_default_scope('mmengine'):
             self.config = cfg = load_config(options)
+            self.task = TASKS[cfg.default_scope]
             check_exists(str(checkpoint))
             pipeline, told = _test_data(cfg)
             content = read_checkpoint(str(checkpoint))
@@ -100,6 +104,7 @@ class Predictor:
             check_num_classes(cfg.model, self.classes, str(checkpoint))
             self._model = _load(cfg, str(checkpoint), content, self.device)
             self._load, self._transform = _build_pipeline(pipeline)
+            self._to_float32 = bool(pipeline[0].get('to_float32'))
 
     def __call__(self, pictures: Picture | Iterable[Picture]) -> list[Result]:
         """Predict on a picture or several.
@@ -129,6 +134,20 @@ class Predictor:
                 samples = self._model.test_step(pseudo_collate(inputs))
             yield from (self._result(each) for each in samples)
 
+    def read(self, path: str | Path) -> npt.NDArray[np.uint8]:
+        """Read a picture as the config's test pipeline does.
+
+        Args:
+            path: Of the file.
+
+        Returns:
+            ``(H, W, 3)``, blue first, to be predicted on.
+
+        Raises:
+            BrokenImageError: If it is missing, incomplete or no image.
+        """
+        return np.asarray(self._load({'img_path': str(path)})['img'])
+
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self._amp:
             return nullcontext()
@@ -136,14 +155,17 @@ class Predictor:
 
     def _read(self, number: int, picture: Picture) -> Any:
         """A picture as the model's input."""
-        results: dict[str, Any] = {'img_id': number, 'img_path': None}
-        if isinstance(picture, np.ndarray):
-            _check_array(number, picture)
-            results['img'] = picture
-            results['img_shape'] = results['ori_shape'] = picture.shape[:2]
-        else:
-            results['img_path'] = str(picture)
-            results = self._load(results)
+        path = None
+        if not isinstance(picture, np.ndarray):
+            path, picture = str(picture), self.read(picture)
+        _check_array(number, picture)
+        results = {
+            'img': picture.astype(np.float32) if self._to_float32 else picture,
+            'img_id': number,
+            'img_path': path,
+            'img_shape': picture.shape[:2],
+            'ori_shape': picture.shape[:2],
+        }
         return self._transform(results)
 
     def _result(self, sample: Any) -> Result:
@@ -216,7 +238,8 @@ def _build_pipeline(pipeline: list[Any]) -> tuple[Any, Compose]:
         if 'Annotations' not in type_name(each['type']).rpartition('.')[2]
     ]
     with named('test_dataloader.dataset.pipeline'):
-        return Compose([{**first, 'type': WHOLE}]), Compose(kept)
+        load = {**first, 'type': WHOLE, 'to_float32': False}
+        return Compose([load]), Compose(kept)
 
 
 def _load(

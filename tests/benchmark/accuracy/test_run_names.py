@@ -10,7 +10,7 @@ from vitdense.benchmark.accuracy.run_names import (
     Trained,
     read_names,
 )
-from vitdense.benchmark.accuracy.work_folder import curves
+from vitdense.preflight.trained import curves
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from vitdense.checkpoint.reading.digest import digest_file
-from vitdense.checkpoint.sharded import DIGESTS
 from vitdense.preflight.data import open_sources
 
 # by import name, those of either stack
@@ -109,11 +108,6 @@ def find_data(cfg: Config) -> TestData:
         sources[0].classes,
         bool(getattr(dataset, 'reduce_zero_label', False)),
     )
-
-
-def digest_checkpoint(path: Path) -> str:
-    """SHA-256 of a file, or of the digests of a folder of parts."""
-    return digest_file(path / DIGESTS if path.is_dir() else path)
 
 
 def digest_annotations(data: TestData) -> str:

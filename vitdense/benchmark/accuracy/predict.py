@@ -67,11 +67,11 @@ def describe(
     """
     from vitdense.benchmark.accuracy.described import (
         digest_annotations,
-        digest_checkpoint,
         find_data,
         name_predictions,
         versions,
     )
+    from vitdense.checkpoint.sharded import digest_checkpoint
     from vitdense.preflight.config import load_config
     from vitdense.preflight.model import check_exists
     from vitdense.preflight.prepare import prepare_testing
@@ -126,11 +126,11 @@ def predict(options: 'TestOptions', folder: Path) -> None:
     """Make the predictions that are not kept yet, with other processes."""
     from vitdense.benchmark.accuracy.described import (
         digest_annotations,
-        digest_checkpoint,
         find_data,
         name_predictions,
     )
     from vitdense.benchmark.accuracy.predict_loop import PredictLoop
+    from vitdense.checkpoint.sharded import digest_checkpoint
     from vitdense.engine.processes import leave
     from vitdense.engine.work_folder import occupied
     from vitdense.preflight.config import load_config

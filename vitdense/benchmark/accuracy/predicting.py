@@ -15,7 +15,7 @@ from typing import Any
 
 from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.run_names import Named, Trained
-from vitdense.benchmark.accuracy.work_folder import curves, last_checkpoint
+from vitdense.preflight.trained import curves, last_checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]  # the folder that holds vitdense
 PREDICT = 'vitdense.benchmark.accuracy.predict'

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitdense.benchmark.accuracy.work_folder import (
+from vitdense.preflight.trained import (
     checkpoint_of,
     config_of,
     is_work_folder,

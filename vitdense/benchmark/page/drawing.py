@@ -1,6 +1,5 @@
 """Pictures of the gallery: photographs, and what is laid over them."""
 
-import colorsys
 from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape
@@ -8,6 +7,8 @@ from xml.sax.saxutils import escape
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from vitdense.predict.colours import colour_of
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -112,15 +113,6 @@ def _outline(mask: Pixels) -> str:
         if len(points) > 2:
             parts.append('M' + 'L'.join(f'{x} {y}' for x, y in points) + 'Z')
     return ''.join(parts)
-
-
-def colour_of(label: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class; neighbours in number look unlike."""
-    # the first, often the ground, is not red, as what is wrong is
-    hue = (0.55 + label * 0.618034) % 1
-    value = (0.95, 0.75, 0.6)[label % 3]
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, value)
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def draw_labels(labels: npt.NDArray[np.integer], ignored: int) -> bytes:

@@ -14,13 +14,13 @@ from vitdense.benchmark.accuracy.segmentation import (
     SegmentationFigures,
 )
 from vitdense.benchmark.page.drawing import (
-    colour_of,
     draw_labels,
     draw_marked,
     draw_photo,
     read_photo,
 )
 from vitdense.benchmark.page.pictures import Pictures
+from vitdense.predict.colours import colour_of
 
 
 class LabelMapGallery:

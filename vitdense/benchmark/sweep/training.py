@@ -11,10 +11,10 @@ from typing import Any
 from mmengine.config import Config
 
 from vitdense.benchmark.accuracy.predict import check_finished
-from vitdense.benchmark.accuracy.work_folder import last_checkpoint
 from vitdense.benchmark.sweep.backbones import Backbone
 from vitdense.benchmark.sweep.compose import compose
 from vitdense.preflight.queued import queued_job
+from vitdense.preflight.trained import last_checkpoint
 
 ROOT = Path(__file__).resolve().parents[3]  # the folder that holds tools
 TRAIN = ROOT / 'tools' / 'train.py'

@@ -29,7 +29,7 @@ def config_of(work_dir: Path) -> Path:
         names = [each.name for each in configs]
         raise ValueError(
             f'{str(work_dir)!r} has {names or "no config"}, where a training '
-            'leaves its config; name CONFIG.py:CHECKPOINT'
+            'leaves its config; name config and checkpoint'
         )
     return configs[0]
 
@@ -44,7 +44,7 @@ def checkpoint_of(work_dir: Path) -> Path:
     if len(best) > 1:
         raise ValueError(
             f'{str(work_dir)!r} has {[each.name for each in best]}; name '
-            'CONFIG.py:CHECKPOINT'
+            'config and checkpoint'
         )
     return best[0] if best else last_checkpoint(work_dir)
 
@@ -65,7 +65,7 @@ def last_checkpoint(work_dir: Path) -> Path:
                 return each
     raise ValueError(
         f'{str(work_dir)!r} has no checkpoint, so its training has not got '
-        'so far; go on with tools/train.py, or name CONFIG.py:CHECKPOINT'
+        'so far; go on with tools/train.py, or name config and checkpoint'
     )
 
 

@@ -1,0 +1,157 @@
+"""Predicts on pictures: python tools/infer.py CONFIG CHECKPOINT INPUT...
+
+Inputs are files, folders and patterns such as 'photos/*.jpg'. Results go to
+the folder of --out: drawn pictures, and a file of COCO's format or label
+maps. A run that was stopped goes on where it was. Pictures that are broken
+are left out and told, and the exit code is 1 then.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+try:
+    from mmengine.config import DictAction
+
+    from vitdense.preflight.cli import (
+        OneLineParser,
+        nothing_shown,
+        one_line_errors,
+        tell_error,
+    )
+except ImportError as error:
+    sys.exit(f'error: {error}; the set-up in README.md has all that is needed')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage='%(prog)s [options] CONFIG CHECKPOINT INPUT...\n'
+        '       %(prog)s [options] --from WORK_DIR INPUT...',
+    )
+    parser.add_argument('what', nargs='+', help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--from',
+        dest='work_dir',
+        type=Path,
+        metavar='WORK_DIR',
+        help='take config and checkpoint of a training: the best one, else '
+        'the last',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('predictions'),
+        help='the folder of the results (default: predictions)',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='remove the results that are there, if they are of another '
+        'model or of other options',
+    )
+    parser.add_argument(
+        '--write',
+        nargs='+',
+        metavar='FORMAT',
+        choices=['pictures', 'coco', 'yolo', 'maps'],
+        help='detection: pictures, coco (predictions.json), yolo (a text for '
+        'each picture); segmentation: pictures, maps (PNGs of labels). All '
+        'but yolo if not given',
+    )
+    parser.add_argument(
+        '--score',
+        type=float,
+        default=0.3,
+        help='leave out objects of a lower score (default: 0.3)',
+    )
+    parser.add_argument(
+        '--polygons',
+        action='store_true',
+        help="masks as polygons in COCO's file, not as run lengths",
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='pictures at once'
+    )
+    parser.add_argument('--device', help='such as cpu or cuda:1')
+    parser.add_argument(
+        '--amp', action='store_true', help='predict in bfloat16'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that replace those of the config',
+    )
+    parser.add_argument(
+        '--trust-pickle',
+        action='store_true',
+        help='run the code that checkpoints hold; only for your own files',
+    )
+    return parser.parse_intermixed_args()
+
+
+def main() -> None:
+    with one_line_errors():
+        args = parse_args()
+        with nothing_shown():
+            from vitdense.checkpoint import set_pickle_trust
+            from vitdense.predict.job import Job
+
+        set_pickle_trust(args.trust_pickle)
+        config, checkpoint, inputs = named(args)
+        if not 0 <= args.score <= 1:
+            raise ValueError(f'--score {args.score} is not within 0 and 1')
+        job = Job(
+            config,
+            checkpoint,
+            inputs,
+            args.out,
+            formats=args.write,
+            score=args.score,
+            polygons=args.polygons,
+            overwrite=args.overwrite,
+            batch_size=args.batch_size,
+            device=args.device,
+            amp=args.amp,
+            cfg_options=args.cfg_options,
+        )
+    with one_line_errors((OSError,), 1):
+        broken = job.run()
+    for each in broken:
+        tell_error(f'left out: {each}')
+    raise SystemExit(bool(broken))
+
+
+def named(args: argparse.Namespace) -> tuple[Path, Path, list[str]]:
+    """Config, checkpoint and inputs that a command line names."""
+    from vitdense.preflight.trained import (
+        checkpoint_of,
+        config_of,
+        is_work_folder,
+    )
+
+    if args.work_dir is not None:
+        if not is_work_folder(args.work_dir):
+            raise FileNotFoundError(
+                f'--from {str(args.work_dir)!r} is no work folder of '
+                'tools/train.py'
+            )
+        return (
+            config_of(args.work_dir),
+            checkpoint_of(args.work_dir),
+            args.what,
+        )
+    if len(args.what) < 3:
+        raise ValueError(
+            'name CONFIG, CHECKPOINT and an INPUT, or --from WORK_DIR and an '
+            'INPUT'
+        )
+    config, checkpoint, *inputs = args.what
+    return Path(config), Path(checkpoint), inputs
+
+
+if __name__ == '__main__':
+    main()

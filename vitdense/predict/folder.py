@@ -1,0 +1,162 @@
+"""The folder in which results on pictures are kept, one by one."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vitdense.checkpoint.whole_file import whole_file
+
+# what results depend on, and a line for each picture that is done
+SETTINGS, DONE = 'settings.json', 'done.jsonl'
+# what else there may be
+WRITTEN = (
+    *('predictions.json', 'classes.txt', 'pictures', 'labels', 'maps'),
+    *(DONE, SETTINGS),
+)
+
+
+class Done(NamedTuple):
+    """A picture whose results are kept.
+
+    Attributes:
+        name: What its results are called.
+        path: Where it was.
+        height: In pixels.
+        width: Likewise.
+        entries: Its objects, as COCO has them; none of a label map.
+    """
+
+    name: str
+    path: str
+    height: int
+    width: int
+    entries: Sequence[Mapping[str, Any]]
+
+
+class ResultsFolder:
+    """Results that a run which was killed has made are not made again.
+
+    Args:
+        path: Made if it is not there.
+        settings: All that results depend on.
+        overwrite: Whether results of other settings make room.
+
+    Raises:
+        ValueError: If other results are there, or what is no result.
+    """
+
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], *, overwrite: bool
+    ) -> None:
+        self.path = path
+        self._open(json.loads(json.dumps(settings)), overwrite)
+        self._done = {each.name: each for each in self._kept()}
+
+    def _open(self, settings: Mapping[str, Any], overwrite: bool) -> None:
+        file = self.path / SETTINGS
+        if file.is_file():
+            before = json.loads(file.read_text())
+            if before == settings:
+                return
+            if not overwrite:
+                keys = sorted({*settings, *before})
+                other = [k for k in keys if settings.get(k) != before.get(k)]
+                raise ValueError(
+                    f'{str(self.path)!r} has results of another '
+                    f'{" and ".join(other)}; --overwrite removes them, or '
+                    'choose another --out'
+                )
+            for name in WRITTEN:
+                _remove(self.path / name)
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise ValueError(
+                f'{str(self.path)!r} holds what is none of these results; '
+                'choose an empty or a new folder for --out'
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        with whole_file(file) as part:
+            part.write_text(json.dumps(settings, indent=1))
+
+    def _kept(self) -> list[Done]:
+        file = self.path / DONE
+        if not file.is_file():
+            return []
+        # what a killed run wrote last may be cut off
+        lines = file.read_text().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith('\n')]
+        if len(whole) < len(lines):
+            with whole_file(file) as part:
+                part.write_text(''.join(whole))
+        return [Done(*json.loads(line)) for line in whole]
+
+    def has(self, name: str, path: Path) -> bool:
+        """Whether the results on a picture are kept."""
+        kept = self._done.get(name)
+        return kept is not None and kept.path == str(path.absolute())
+
+    def place(self, kind: str, name: str) -> Path:
+        """Where a file goes, in a folder that is there.
+
+        Args:
+            kind: ``'pictures'``, ``'labels'`` or ``'maps'``.
+            name: Of the file, maybe with folders.
+        """
+        path = self.path / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def keep(self, done: Done) -> None:
+        """Note that all files of a picture are written."""
+        self._done[done.name] = done
+        with (self.path / DONE).open('a') as file:
+            file.write(json.dumps(done) + '\n')
+
+    def write_coco(self, names: Sequence[str], classes: Sequence[str]) -> None:
+        """Write ``predictions.json``: a whole file of COCO's format.
+
+        Args:
+            names: Of the pictures, in whose order they are numbered from 1;
+                those that are not done are left out.
+            classes: Of the model.
+        """
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for done in (self._done[n] for n in names if n in self._done):
+            image_id = len(images) + 1
+            images.append(
+                {
+                    'id': image_id,
+                    'file_name': done.path,
+                    'height': done.height,
+                    'width': done.width,
+                }
+            )
+            for entry in done.entries:
+                ids = {'id': len(annotations) + 1, 'image_id': image_id}
+                annotations.append({**ids, **entry})
+        categories = [
+            {'id': number, 'name': name}
+            for number, name in enumerate(classes, 1)
+        ]
+        content = {
+            'images': images,
+            'annotations': annotations,
+            'categories': categories,
+        }
+        with whole_file(self.path / 'predictions.json') as part:
+            part.write_text(json.dumps(content))
+
+    def write_classes(self, classes: Sequence[str]) -> None:
+        """Write ``classes.txt``: a name on each line, in the order of labels
+        from 0 on."""
+        with whole_file(self.path / 'classes.txt') as part:
+            part.write_text(''.join(f'{name}\n' for name in classes))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
