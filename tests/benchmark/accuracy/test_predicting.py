@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from vitdense.benchmark.accuracy import predicting
-from vitdense.benchmark.accuracy.kept import DetectionParts
 from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.predicting import (
     Described,
@@ -90,9 +89,6 @@ def test_another_truth_than_the_configs(
 def test_images_are_counted_as_they_are_predicted(tmp_path: Path) -> None:
     """Once by the process that predicts, then at once by what is kept."""
     path = tmp_path / 'a.json'
-    parts = DetectionParts(path)
-    parts.folder.mkdir()
-    parts.write(0, [{'score': 0.5}])
     # the third is of two processes at once
     lines = ('predicted 2', 'a line', 'predicted 2predicted 2', 'predicted 3')
     command = (sys.executable, '-c', f"print(*{lines}, sep='\\n')")
@@ -100,6 +96,7 @@ def test_images_are_counted_as_they_are_predicted(tmp_path: Path) -> None:
     counted: list[int] = []
     predict(described, counted.append)
     assert counted == [2, 3]
+    path.write_text('[]')
     predict(described, counted.append)
     assert counted == [2, 3, 5]
 
