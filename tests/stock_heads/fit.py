@@ -19,6 +19,7 @@ from vitdense.backbones.arch import resolve_arch
 
 SIDE = 256  # of the image that a stock backbone is looked at with
 STRIDES = (4, 8, 16, 32)
+WIDER = 8
 WIDTH = 16  # channels of the levels made of a plain ViT's
 
 
@@ -49,9 +50,9 @@ def _wider(design: Design) -> Design:
     """With channels that divide into the 32 groups of a norm, as all have."""
     arch = dict(design.arch)
     if 'dim' in arch:
-        arch['dim'] *= 4
+        arch['dim'] *= WIDER
     else:
-        arch['dims'] = tuple(4 * dim for dim in arch['dims'])
+        arch['dims'] = tuple(WIDER * dim for dim in arch['dims'])
     return design._replace(arch=arch)
 
 
@@ -262,7 +263,8 @@ def _pyramid(channels: int, width: int, chosen: tuple[int, ...]) -> list[Any]:
                 in_channels=[width] * 4,
                 out_channels=width,
                 start_level=chosen[0],
-                end_level=chosen[-1],
+                # -1 is the last in both libraries, which count otherwise
+                end_level=-1 if chosen[-1] == 3 else chosen[-1],
                 num_outs=len(chosen),
             )
         )
@@ -279,9 +281,21 @@ class Given(NamedTuple):
 
 
 def _given(
-    family: str, design: Design, width: int, stock: list[Level]
+    family: str, design: Design, width: int, stock: list[Level], numbered: bool
 ) -> Given:
+    """What the family gives.
+
+    Args:
+        family: Its name.
+        design: Its backbone.
+        width: Channels of levels that are made of a plain ViT's.
+        stock: The levels that the stock backbone gave.
+        numbered: Whether heads take levels by number, whatever their strides.
+    """
     own, wanted = _own_levels(design), _wanted_strides(stock)
+    if numbered and len(stock) > 1:
+        strides = STRIDES if family == 'ViT' else [s.stride for s in own]
+        wanted = list(strides[-len(stock) :])
     if family != 'ViT':
         chosen = _choose(own, wanted)
         return Given(chosen, [own[i] for i in chosen], [])
@@ -313,11 +327,12 @@ def exchange(library: str, model: Any, family: str) -> str:
     design, width = FAMILIES[family], WIDTH
     necks = _listed(owner.get('neck'))
     if any(part.get('type') == 'GN' for part in parts(necks)):
-        design, width = _wider(design), 2 * WIDTH
+        design, width = _wider(design), WIDER * WIDTH
     stock = levels_of(owner)
     if necks and isinstance(necks[0].get('in_channels'), int):
         stock = stock[-1:]  # it takes the last alone
-    given = _given(family, design, width, stock)
+    numbered = library == 'mmseg' and not necks
+    given = _given(family, design, width, stock, numbered)
     own = given.levels
     owner.backbone = dict(
         **design.config, out_indices=given.out_indices, drop_path_rate=0.0

@@ -38,6 +38,10 @@ BOUND = {
 
 # by what errors say
 SAID = {
+    r'Output size is too small': 'pools over more cells than small images '
+    'have',
+    r'bound inconsistent with step sign': 'mmdet cannot paste masks of boxes '
+    'outside of an image on the CPU, and an untrained head has such',
     r'view size is not compatible': 'its head reads maps as rows of memory '
     '(`.view`), but ours are channels-last',
     r'install sklearn': 'mmdet asks for scikit-learn here',
