@@ -42,7 +42,7 @@ def figures(model: dict[str, Any], row: str) -> dict[str, Any]:
 def shown(name: str, value: object) -> str:
     """A figure as it is written: parameters to 10 000, others to 0.1."""
     if isinstance(value, float):
-        return f'{value:.2f}' if name == 'Parameters' else f'{value:.1f}'
+        return f'{value:.{2 if name.endswith("Parameters") else 1}f}'
     return str(value)
 
 

@@ -50,7 +50,9 @@ def shallow(arch: Any) -> Any:
     """The arch with one block a stage, or of a plain ViT with one."""
     if hasattr(arch, 'depth'):
         return replace(arch, depth=1)
-    return replace(arch, depths=(1,) * len(arch.depths))
+    # T2T-ViT-Dense has its blocks in groups, of which the last may stay
+    few = {'groups': (1,)} if getattr(arch, 'groups', ()) else {}
+    return replace(arch, depths=(1,) * len(arch.depths), **few)
 
 
 def _small(arch: Any) -> Any:
@@ -65,11 +67,13 @@ def _small(arch: Any) -> Any:
             position_px=64,
             drop_path_rate=0.0,
         )
-    columns = {
+    columns: dict[str, Any] = {
         name: tuple(min(value, most) for value in getattr(arch, name))
         for name, most in MOST.items()
     }
     dims = tuple(HEAD_DIM * count for count in columns['heads'])
+    if getattr(arch, 'groups', ()):
+        columns |= {'groups': (1,), 'growth': HEAD_DIM}
     return replace(arch, dims=dims, drop_path_rate=0.0, **columns)
 
 

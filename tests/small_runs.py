@@ -1,9 +1,16 @@
-"""A small data set, made once, and the quick starts told to use it."""
+"""A small data set, made once, and the quick starts told to use it.
 
+Also work folders as trainings of them leave them.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
 from vitdense.datasets import shapes
 
@@ -55,3 +62,24 @@ def where(
         for split in splits[1:]:
             settings[f'{split}_evaluator.ann_file'] = annotations
     return settings
+
+
+def left_by_training(
+    folder: Path,
+    config: Path,
+    data: Path,
+    settings: Mapping[str, Any],
+    seed: int = 0,
+) -> Path:
+    """A work folder as after a training, of a model with random weights."""
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict({**where(data, config), **settings})
+    folder.mkdir(parents=True)
+    cfg.dump(folder / 'config.py')
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(seed)
+    model = MODELS.build(cfg.model)
+    content = {'state_dict': model.state_dict(), 'meta': {'epoch': 4}}
+    torch.save(content, folder / 'epoch_4.pth')
+    (folder / 'last_checkpoint').write_text('epoch_4.pth')
+    return folder

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         'registry',
     ],
     'projects': ['checkpoint.matching.classes', 'datasets', 'preflight'],
+    'predict': ['checkpoint', 'preflight'],
     'benchmark': [
         'backbones.pyramid',
         'checkpoint',
@@ -59,7 +60,7 @@ MAY_IMPORT = {
 CORE = ('layers', 'backbones', 'necks', 'checkpoint', 'reference')
 CORE_LIBRARIES = {'filelock', 'mmengine', 'numpy', 'safetensors', 'torch'}
 # Optional, and imported where it is asked for.
-EXTRAS = {'tuning.py': {'peft'}}
+EXTRAS = {'tuning.py': {'peft'}, 'library.py': {'timm'}}
 FAMILIES = sorted(
     path.name
     for path in (PACKAGE / 'backbones').iterdir()

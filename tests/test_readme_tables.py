@@ -106,7 +106,7 @@ def test_recipes_are_those_of_the_configs() -> None:
     recipes = {
         path.stem: Config.fromfile(path, import_custom_modules=False)
         for path in (CONFIGS / '_base_' / 'recipes').glob('*.py')
-        if 'shapes' not in path.stem and '3-levels' not in path.stem
+        if not re.search('shapes|3-levels|patch-14', path.stem)
     }
     assert {row['name'] for row in rows} == set(recipes)
     for row in rows:
@@ -116,7 +116,12 @@ def test_recipes_are_those_of_the_configs() -> None:
         assert optimizer.lr == pytest.approx(rate), row['name']
         assert optimizer.weight_decay == float(row['decay'])
         paramwise = cfg.optim_wrapper.get('paramwise_cfg', {})
-        assert bool(row['spared']) == (paramwise.get('norm_decay_mult') == 0)
+        spared = paramwise.get('norm_decay_mult') == 0
+        # by layers: of matrices and kernels alone
+        spared = spared or 'LayerDecay' in cfg.optim_wrapper.get(
+            'constructor', ''
+        )
+        assert bool(row['spared']) == spared
         factors = {
             part: settings.lr_mult
             for part, settings in paramwise.get('custom_keys', {}).items()

@@ -111,7 +111,9 @@ def step_and_detect(config: Any, *, of_backbone: str = '') -> None:
         config.test_cfg.max_per_img = 50
     # not every picture padded to the size of training
     config.data_preprocessor.pop('batch_augments', None)
-    masks = 'panoptic_head' in config
+    masks = 'panoptic_head' in config or 'mask_head' in config.get(
+        'roi_head', {}
+    )
     with built('mmdet', config) as model:
         take_step(model, pictures(2, with_mask=masks))
         learning = {
@@ -119,7 +121,8 @@ def step_and_detect(config: Any, *, of_backbone: str = '') -> None:
             for name, parameter in model.backbone.named_parameters()
             if parameter.requires_grad and of_backbone in name
         }
-        assert learning
+        frozen = getattr(config.backbone, 'tune', 'all') == 'none'
+        assert bool(learning) != frozen
         assert all(learning.values()), learning
         found = predict(model, pictures(1, with_mask=masks)).pred_instances
     assert len(found)
@@ -133,6 +136,8 @@ def step_and_segment(config: Any) -> None:
     for head in (config.decode_head, config.get('auxiliary_head')):
         if head and head.get('norm_cfg', {}).get('type') == 'SyncBN':
             head.norm_cfg = dict(type='BN')  # SyncBN needs several processes
+    if config.get('neck', {}).get('type') == 'vitdense.BatchNormNeck':
+        config.neck.norm = 'BN'
     data = labelled(2)
     with built('mmseg', config) as segmentor:
         take_step(segmentor, data)

@@ -13,19 +13,34 @@ from vitdense import compat
 
 if TYPE_CHECKING:
     from vitdense.backbones.cvt import CvT
+    from vitdense.backbones.of_timm import Timm
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
     from vitdense.backbones.vit import ViT
-    from vitdense.necks import SimpleFeaturePyramid
+    from vitdense.necks import BatchNormNeck, SimpleFeaturePyramid
+    from vitdense.predict.predictor import Predictor
 
 __version__ = '0.1.0'
-__all__ = ['PVT', 'CvT', 'SimpleFeaturePyramid', 'T2TViT', 'ViT']
+__all__ = [
+    'PVT',
+    'BatchNormNeck',
+    'CvT',
+    'Predictor',
+    'SimpleFeaturePyramid',
+    'T2TViT',
+    'Timm',
+    'ViT',
+]
 
 
 def __getattr__(name: str) -> Any:
     # not imported at once, as they need torch and mmengine's models
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name == 'Predictor':
+        from vitdense.predict import predictor
+
+        return predictor.Predictor
     from vitdense import backbones, necks
 
     return getattr(necks if name in necks.__all__ else backbones, name)

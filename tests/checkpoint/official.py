@@ -36,6 +36,8 @@ OFFICIAL = {
     't2t_vit_12': ('t2t', '12'),
     't2t_vit_14': ('t2t', '14'),
     't2t_vit_14_se': ('t2t', '14-se'),
+    't2t_vit_16_ghost': ('t2t', '16-ghost'),
+    't2t_vit_dense': ('t2t', 'dense'),
     't2t_vit_19': ('t2t', '19'),
     't2t_vit_24': ('t2t', '24'),
     't2t_vit_t_14': ('t2t', 't-14'),

@@ -28,6 +28,10 @@ from vitdense.checkpoint.reading.unwrap import BackboneTensors
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'convert_checkpoint.py'
 NAMES = ['pvt_tiny', 'pvt_v2_b0', 'cvt_13', 't2t_vit_7', 't2t_vit_t_14']
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ('t2t_vit_16_ghost', 't2t_vit_dense')
+]
 
 
 def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
@@ -56,7 +60,7 @@ def converted(
     return convert
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', [*NAMES, *SLOW])
 def test_there_and_back(
     official_file: Callable[[str], str],
     converted: Converted,

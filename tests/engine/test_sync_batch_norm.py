@@ -46,6 +46,7 @@ def test_alone_it_is_a_batch_norm(group: None, form: dict) -> None:
         )
 
 
+@pytest.mark.slow
 def test_in_two_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,7 +116,13 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
     options = PLAUSIBLE | own
     neck = cfg.model.get('neck') or {}
     if neck.get('type') == 'vitdense.SimpleFeaturePyramid':
-        del options['model.neck.norm_cfg']  # it has LayerNorms alone
+        # it has LayerNorms alone
+        options.pop('model.neck.norm_cfg', None)
+    if cfg.model.backbone.type == 'vitdense.Timm':
+        for key in ('frozen_stages', 'tune', 'with_cp'):
+            del options[f'model.backbone.{key}']
+    if 'tune' in cfg.model.backbone:
+        options['model.backbone.tune'] = 'attention'
     if 'pixel_decoder' in cfg.model.get('decode_head', {}):
         # mmdet's head, without what mmseg's own have in common
         options = {k: v for k, v in options.items() if k not in OF_ITS_HEADS}

@@ -86,8 +86,8 @@ def levels_of(owner: Any) -> list[Level]:
     backbone = owner.backbone
     if str(backbone.type).startswith(OF_OTHERS):
         channels = _listed(owner.neck)[0].in_channels
-        strides = STRIDES[-len(channels) :]
-        return [Level(*pair) for pair in zip(channels, strides, strict=True)]
+        ends = STRIDES[-len(channels) :]
+        return [Level(*pair) for pair in zip(channels, ends, strict=True)]
     if backbone.type in PLAIN:  # large, and slow to build
         count = len(_listed(backbone.get('out_indices'))) or 1
         return [Level(backbone.embed_dims, backbone.patch_size)] * count

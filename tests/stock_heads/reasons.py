@@ -1,6 +1,8 @@
 """Why a model cannot be had with another backbone, in words."""
 
 import re
+import traceback
+from pathlib import Path
 from typing import Any
 
 # what no detector or segmentor of images alone is, by the types of modules
@@ -69,6 +71,9 @@ def of_error(error: BaseException, lacks: str) -> str:
             of its own comes of.
     """
     text = ' '.join(str(error).split())
+    if not text:  # an assertion: what it asserts
+        *_, last = traceback.extract_tb(error.__traceback__)
+        text = f'{last.line} ({Path(last.filename).name})'
     for pattern, said in SAID.items():
         if re.search(pattern, text):
             return said

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +90,43 @@ def test_label_maps(tool: Callable, shared: Path, tmp_path: Path) -> None:
     assert '100.0 [100.0, 100.0]' in line
 
 
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (None, "B: '{folder}/b' has not p1.png, nor 1 more of '{folder}/a'"),
+        (
+            np.zeros((4, 7), np.uint8),
+            'B: p1: the prediction is 4 x 7 pixels, the truth 4 x 6',
+        ),
+        (
+            np.full((4, 6), 255, np.uint8),
+            'B: p1: the prediction has a label 255; there are 255 classes',
+        ),
+        (
+            np.zeros((4, 6, 3), np.uint8),
+            "B: '{folder}/b/p1.png' is no label map of one channel",
+        ),
+    ],
+)
+def test_label_maps_that_do_not_fit(
+    tool: Callable, tmp_path: Path, wrong: Any, message: str
+) -> None:
+    for folder in ('a', 'b'):
+        (tmp_path / folder).mkdir()
+    right = np.zeros((4, 6), np.uint8)
+    for name in ('p1', 'p2'):
+        cv2.imwrite(str(tmp_path / f'a/{name}.png'), right)
+        if wrong is not None:
+            cv2.imwrite(str(tmp_path / f'b/{name}.png'), wrong)
+    ended = tool(
+        *(TOOL, 'accuracy', f'A={tmp_path}/a', f'B={tmp_path}/b'),
+        *('--annotations', tmp_path / 'a'),
+    )
+    assert (ended.code, ended.out) == (2, '')
+    assert message.format(folder=tmp_path) in ended.err
+    assert ended.err.count('\n') == 1
+
+
 def change(path: Path, folder: Path, **fields: Any) -> Path:
     """Results whose first detection has other fields, or lacks them."""
     results = json.loads(path.read_text())
@@ -142,7 +177,11 @@ def test_results_that_do_not_fit(
         (['{boxes}'], [], 'names no run; write a work folder'),
         (['A={boxes}', 'A={boxes}'], [], "the name 'A' is another run too"),
         (['A={folder}/no.json'], [], "A: there is no '"),
-        (['A={folder}/empty.json'], [], "empty.json' is empty"),
+        (
+            ['A={folder}/empty.json'],
+            [],
+            "A: '{folder}/empty.json' is empty, but '{truth}' has 100 images",
+        ),
         (['A={folder}/text.json'], [], "text.json' is no JSON"),
         (['A={folder}'], [], 'is no truth of folders of label PNGs'),
         (['A={folder}', 'B={boxes}'], [], "['B'] results of detection"),
@@ -175,8 +214,17 @@ def test_bad_input(
     ]
     ended = tool(TOOL, 'accuracy', *named, '--annotations', truth, *options)
     assert (ended.code, ended.out) == (2, '')
-    assert message in ended.err
+    assert message.format(folder=tmp_path, truth=truth) in ended.err
     assert ended.err.count('\n') == 1
+
+
+def test_a_truth_has_to_be_known(tool: Callable, boxes: Path) -> None:
+    ended = tool(TOOL, 'accuracy', f'A={boxes}')
+    assert (ended.code, ended.out) == (2, '')
+    assert ended.err == (
+        "error: no run of ['A'] has a config that says the truth; add "
+        '--annotations\n'
+    )
 
 
 def test_what_is_missing_is_an_extra(
@@ -193,36 +241,3 @@ def test_what_is_missing_is_an_extra(
     assert 'batch 0 is less than 1' in ended.err
     extras = (ROOT / 'setup.cfg').read_text()
     assert '\naccuracy = file: requirements/accuracy.txt\n' in extras
-
-
-def test_commands_of_the_page(
-    tool: Callable,
-    shared: Path,
-    truth: Path,
-    boxes: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(truth, 'instances_val2017.json')
-    masks = str(boxes).replace('fakebbox', 'fakesegm')
-    shutil.copy(masks, 'a.segm.json')
-    worse(Path(masks), tmp_path).rename('b.segm.json')
-    Path('val2017').mkdir()
-    for each in json.loads(truth.read_text())['images']:
-        grey = np.full((each['height'], each['width'], 3), 99, np.uint8)
-        cv2.imwrite(f'val2017/{each["file_name"]}', grey)
-    for name in ('seed1', 'seed2', 'seed3', 'b'):
-        shutil.copy(boxes, f'{name}.bbox.json')
-    (label_map, *_) = (shared / 'data/ade20k_mini').rglob('*.png')
-    for folder in ('a', 'b', 'truth'):
-        Path(folder).mkdir()
-        shutil.copy(label_map, folder)
-    page = (ROOT / 'docs/benchmarking.md').read_text().replace('\\\n', ' ')
-    commands = re.findall(r'^python tools/(.+--ann.+)$', page, re.MULTILINE)
-    assert len(commands) == 4
-    for name, *given in map(str.split, commands):
-        ended = tool(name, *given, '--resamples', 100)
-        assert (ended.code, ended.err) == (0, '')
-    assert Path('table.md').is_file()
-    assert any(Path('page_pictures').glob('*.svg'))

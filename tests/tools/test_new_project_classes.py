@@ -71,7 +71,8 @@ def test_from_a_model_of_other_classes(
     assert refused.err.count('\n') == 1
     assert not project.exists()
 
-    cfg, out = made(*(tool, project, *args), '--classes-of-checkpoint', names)
+    args += ['--classes-of-checkpoint', names]
+    cfg, out = made(tool, project, *args)
     assert cfg.load_from == str(start)
     # half as long as without
     assert cfg.train_cfg.max_epochs == plain.train_cfg.max_epochs // 2
@@ -116,9 +117,8 @@ def test_some_of_the_classes(
     names = tmp_path / 'names.txt'
     names.write_text(f'{FOUR[2]}\n\n {FOUR[0]} \n')
     project = tmp_path / 'mine'
-    cfg, _ = made(
-        *(tool, project, *ask(layout, folder, project)), '--classes', names
-    )
+    asked = [*ask(layout, folder, project), '--classes', names]
+    cfg, _ = made(tool, project, *asked)
     for split in ('train', 'val', 'test'):
         told = cfg[f'{split}_dataloader'].dataset.metainfo
         assert tuple(told.classes) == (FOUR[0], FOUR[2])

@@ -18,6 +18,8 @@ MASK_RCNN = 'pvt/mask-rcnn_pvt-v2-b0_fpn_1x_coco.py'
 RETINANET = 'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
 SEMANTIC_FPN = 'pvt/semantic-fpn_pvt-v2-b0_8xb4-40k_ade20k-512x512.py'
 UPERNET = 'pvt/upernet_pvt-v2-b0_8xb2-160k_ade20k-512x512.py'
+# On frozen features; with windows that slide.
+LINEAR = 'vit/linear_vit-dinov3-s_8xb2-40k_ade20k-512x512.py'
 # One Mask R-CNN and one UPerNet of each other family.
 MASK_RCNNS = (
     MASK_RCNN,
@@ -155,7 +157,9 @@ def test_coco(
         assert before == after
 
 
-@pytest.mark.parametrize('config', mostly_slow((SEMANTIC_FPN, *UPERNETS)))
+@pytest.mark.parametrize(
+    'config', mostly_slow((SEMANTIC_FPN, *UPERNETS, LINEAR))
+)
 def test_ade20k(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:

@@ -13,31 +13,15 @@ import pytest
 import submitit
 import torch
 from processes import ROOT, children_of, environment, free_port
+from slurm_programs import FIRST_JOB, slurm
 from small_runs import SEGMENTER, root, small_shapes, where
 
+from vitdense.preflight.queued import queued_job
 from vitdense.preflight.resources import Resources
 from vitdense.preflight.submit import job_command, queue
 
-__all__ = ['root', 'small_shapes']
+__all__ = ['root', 'slurm', 'small_shapes']
 
-SBATCH = """#!/bin/sh
-cp "$1" "{folder}/script"
-echo "$SAYS" >&2
-test -z "$SAYS" && echo Submitted batch job 4711
-"""
-SCONTROL = """#!/bin/sh
-echo "$@" >> "{folder}/scontrol.log"
-test "$1" = show && echo localhost
-true
-"""
-# What srun tells a process, from what submitit's local executor does.
-SRUN = """#!/bin/sh
-export SLURM_PROCID=$SUBMITIT_LOCAL_GLOBALID
-export SLURM_LOCALID=$SUBMITIT_LOCAL_LOCALID
-export SLURM_NTASKS=$SUBMITIT_LOCAL_NTASKS
-export SLURM_NODELIST=localhost SLURM_JOB_ID=4711 CUDA_VISIBLE_DEVICES=
-exec {python} "$@"
-"""
 SETTINGS = {
     'train_cfg.max_iters': 12,
     'train_cfg.val_interval': 12,
@@ -46,24 +30,6 @@ SETTINGS = {
     'val_dataloader.dataset.indices': 2,
     'default_hooks.logger.interval': 1,
 }
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of programs that stand in for Slurm's."""
-    folder = tmp_path / 'slurm programs'
-    folder.mkdir()
-    for name, text in {
-        'sbatch': SBATCH,
-        'scontrol': SCONTROL,
-        'srun': SRUN,
-    }.items():
-        path = folder / name
-        path.write_text(text.format(folder=folder, python=sys.executable))
-        path.chmod(0o755)
-    monkeypatch.setenv('PATH', f'{folder}:{os.environ["PATH"]}')
-    monkeypatch.delenv('SAYS', raising=False)
-    return folder
 
 
 def arguments(data: Path, work_dir: Path, *more: str) -> list[str]:
@@ -220,6 +186,41 @@ def test_the_script_that_is_queued(
     assert task.function is os.execv
     assert task.args == (sys.executable, command)
 
+    # the same once more would be a second job in the same folder
+    outcome = tool('train.py', *given, '--submit', 'gpus=8', 'hours=1')
+    assert (outcome.code, outcome.out) == (2, '')
+    assert outcome.err == (
+        f'error: --submit: job {FIRST_JOB} is to train into '
+        f"'{work_dir}' already; choose another --work-dir, or end it: "
+        f'scancel {FIRST_JOB}\n'
+    )
+    assert (slurm / 'queue').read_text() == f'{FIRST_JOB}\n'
+
+
+def test_which_job_is_to_train_into_a_folder(
+    tmp_path: Path, slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_dir = tmp_path / 'work'
+    assert queued_job(work_dir) == ''
+    for name in ('98', '123', '4'):
+        (work_dir / 'slurm' / name).mkdir(parents=True)
+    # of a user who has other jobs too
+    (slurm / 'queue').write_text('1\n98\n1234\n')
+    assert queued_job(work_dir) == '98'
+    (slurm / 'queue').write_text('1\n')
+    assert queued_job(work_dir) == ''
+    monkeypatch.setenv('SAYS', 'slurm_load_jobs error: Unable to contact')
+    begin = f'^whether job 4, 98, 123 still is to train into .{work_dir}. '
+    end = f'; if none is, remove .{work_dir}/slurm.$'
+    says = 'squeue says slurm_load_jobs error: Unable to contact'
+    with pytest.raises(
+        ValueError, match=f'{begin}cannot be known: {says}{end}'
+    ):
+        queued_job(work_dir)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    with pytest.raises(ValueError, match='known: squeue not found; if none'):
+        queued_job(work_dir)
+
 
 def test_what_sbatch_refuses(
     tool: Callable,
@@ -282,7 +283,7 @@ def test_a_job_runs_and_is_queued_again(
     said = job.paths.stdout.read_text()
     assert 'asked to stop by SIGUSR1, saved at iteration' in said
     asks = (slurm / 'scontrol.log').read_text().splitlines()
-    assert asks.count('requeue 4711') == 1
+    assert asks.count(f'requeue {FIRST_JOB}') == 1
     assert not job.paths.result_pickle.exists()
 
     # with a checkpoint there, a new training is not begun by mistake

@@ -141,6 +141,19 @@ def read_backbone(path: Path, source: str) -> BackboneTensors:
         return unwrap(content)
 
 
+def read_tensors(source: str, sha256: str | None = None) -> dict[str, Tensor]:
+    """A backbone's tensors in a file, by the names that they have there.
+
+    Args:
+        source: A file or an http(s) URL.
+        sha256: Digest that the file must have.
+
+    Raises:
+        CheckpointError: If it cannot be had or read, or holds no state dict.
+    """
+    return read_backbone(locate(source, sha256), source).tensors
+
+
 def match_names(
     held: BackboneTensors, source: str, families: Sequence[Family]
 ) -> dict[Family, MatchedNames]:

@@ -1,5 +1,6 @@
 """Necks that mmdet and mmseg do not have."""
 
+from vitdense.necks.batch_norm import BatchNormNeck
 from vitdense.necks.simple_feature_pyramid import SimpleFeaturePyramid
 
-__all__ = ['SimpleFeaturePyramid']
+__all__ = ['BatchNormNeck', 'SimpleFeaturePyramid']

@@ -17,8 +17,12 @@ EPS = 1e-6  # of every LayerNorm
 SCALES = (0.25, 0.5, 1, 2)  # of the levels, as parts of the map's stride
 
 
+@MODELS.register_module()
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each cell of a map."""
+    """LayerNorm over the channels of each cell of a map.
+
+    Also ``norm_cfg=dict(type='vitdense.ChannelNorm')`` of heads.
+    """
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, H, W) -> the same."""

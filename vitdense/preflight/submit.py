@@ -17,14 +17,12 @@ from vitdense.engine.processes import find_launcher
 from vitdense.preflight.config import type_name
 from vitdense.preflight.options import TrainOptions
 from vitdense.preflight.prepare import prepare_training
+from vitdense.preflight.queued import FOLDER, queued_job
 from vitdense.preflight.resources import Resources
 from vitdense.preflight.resumable import HOOK, PREEMPTION
 
 if TYPE_CHECKING:
     import submitit
-
-# of a work folder: a folder for each job, with its script and its logs
-FOLDER = 'slurm/%j'
 
 
 def submit(
@@ -51,6 +49,11 @@ def submit(
     here = replace(options, resume='auto', requeue=False)
     cfg = prepare_training(here).cfg
     _check_can_go_on(cfg, options)
+    if job := queued_job(cfg.work_dir):
+        raise ValueError(
+            f'--submit: job {job} is to train into {cfg.work_dir!r} already; '
+            f'choose another --work-dir, or end it: scancel {job}'
+        )
 
     workers = cfg.train_dataloader.get('num_workers', 0)
     executor = AutoExecutor(Path(cfg.work_dir) / FOLDER, cluster='slurm')
@@ -62,14 +65,14 @@ def submit(
     try:
         # submitit prints what sbatch says
         with redirect_stderr(StringIO()):
-            job = queue(executor, job_command(arguments))
+            queued = queue(executor, job_command(arguments))
     except Refused as error:
         text = f'--submit: sbatch has not queued it: {error}'
         raise RuntimeError(text) from error
     return (
-        f'  job        {job.job_id}, on {resources.nodes} x {resources.gpus} '
-        f'GPUs: {resources.processes} processes\n'
-        f'  log        {job.paths.stdout}'
+        f'  job        {queued.job_id}, on {resources.nodes} x '
+        f'{resources.gpus} GPUs: {resources.processes} processes\n'
+        f'  log        {queued.paths.stdout}'
     )
 
 

@@ -47,7 +47,32 @@ class TestPyramid(TestPerformer):
     }
 
 
-OFFICIAL = {'t2t_vit_7': '7', 't2t_vit_t_14': 't-14'}
+@pytest.mark.slow
+class TestGhost(TestPerformer):
+    arch = {  # noqa: RUF012
+        'design': 'performer',
+        **SMALL,
+        'blocks': 'ghost',
+    }
+
+
+@pytest.mark.slow
+class TestDense(TestPerformer):
+    arch = {  # noqa: RUF012
+        'design': 'performer',
+        **SMALL,
+        'blocks': 'dense',
+        'growth': 8,
+        'groups': (1, 1),
+    }
+
+
+OFFICIAL = {
+    't2t_vit_7': '7',
+    't2t_vit_t_14': 't-14',
+    't2t_vit_16_ghost': '16-ghost',
+    't2t_vit_dense': 'dense',
+}
 
 
 @pytest.fixture(scope='module', params=OFFICIAL)
@@ -92,6 +117,8 @@ PARAMETERS = {
     '14-se': (21.804, None),
     '14-resnext': (21.546, None),
     '14-wide': (25.156, None),
+    '16-ghost': (16.253, None),
+    'dense': (23.647, None),
 }
 
 
@@ -216,6 +243,18 @@ def test_drop_path_ramps_over_the_published_blocks() -> None:
         ({'dephts': (1, 1, 1, 1)}, 'dephts'),
         ({'dims': (8, 1, 16, 16)}, r'dims=\(8, 1, 16, 16\)'),
         ({'reductions': (1, 1, 2, 1)}, r'reductions=\(1, 1, 2, 1\)'),
+        ({'blocks': 'gost'}, "blocks='gost' is not one of"),
+        ({'blocks': 'ghost', 'se_reduction': 4}, "blocks='ghost' goes with"),
+        ({'growth': 8}, "growth=8 .* of blocks='dense' alone"),
+        (
+            {'blocks': 'ghost', 'dims': (8, 8, 15, 16), 'heads': (1, 1, 3, 2)},
+            'third must be even',
+        ),
+        ({'blocks': 'dense'}, r'growth=0 and groups=\(\) must be positive'),
+        ({'blocks': 'dense', 'growth': 8, 'groups': (1, 2)}, 'sum to 2'),
+        ({'blocks': 'dense', 'growth': 5, 'groups': (2,)}, '2 heads divide'),
+        ({'blocks': 'dense', 'growth': 8, 'groups': 2}, 'groups=2 must be'),
+        ({'design': 'pyramid', 'blocks': 'ghost'}, "blocks='ghost' goes with"),
     ],
 )
 def test_bad_mapping(change: dict, message: str) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+from processes import run, torchrun
 
 from vitdense.benchmark.accuracy.kept import DetectionParts, LabelMapParts
 
@@ -23,17 +25,54 @@ def test_detections_of_two_processes_and_a_cut_line(tmp_path: Path) -> None:
     assert resumed.done() == {0, 1, 2}
     resumed.write(3, [{'score': 0.4}])
     assert DetectionParts(path).done() == {0, 1, 2, 3}
-    resumed.finish()
+    with pytest.raises(RuntimeError, match=r'batches \[4, 5\] of 6'):
+        resumed.finish(6)
+    assert not path.exists()
+    resumed.finish(4)
     scores = [each['score'] for each in json.loads(path.read_text())]
     assert scores == [0.3, 0.1, 0.2, 0.4]
     assert not resumed.folder.exists()
+
+
+LATE = """
+import sys, time
+from pathlib import Path
+from torch.distributed import get_rank, init_process_group
+from vitdense.benchmark.accuracy.kept import DetectionParts
+from vitdense.benchmark.accuracy.predict_loop import share_batches
+
+init_process_group('gloo')
+parts = DetectionParts(Path(sys.argv[1]))
+parts.folder.mkdir(exist_ok=True)
+if get_rank() == 1:
+    time.sleep(2)
+left, mine = share_batches(parts, 7)
+for number in mine:
+    parts.write(number, [{'score': get_rank()}])
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_left_out_where_a_process_is_late(
+    tmp_path: Path,
+) -> None:
+    script, path = tmp_path / 'late.py', tmp_path / 'a.json'
+    script.write_text(LATE)
+    first = DetectionParts(path)
+    first.folder.mkdir()
+    first.write(1, [{'score': 2}])
+    done = run([*torchrun(2), str(script), str(path)])
+    assert done.returncode == 0, done.stdout
+    first.finish(7)
+    scores = [each['score'] for each in json.loads(path.read_text())]
+    assert scores == [0, 2, 1, 0, 1, 0, 1]
 
 
 def test_no_detections(tmp_path: Path) -> None:
     parts = DetectionParts(tmp_path / 'a.json')
     parts.folder.mkdir()
     parts.write(0, [])
-    parts.finish()
+    parts.finish(1)
     assert json.loads(parts.path.read_text()) == []
 
 
@@ -46,7 +85,10 @@ def test_label_maps_in_folders(tmp_path: Path) -> None:
     (parts.folder / 'b/2.png').unlink()
     assert parts.done() == set()
     parts.write(0, maps)
-    parts.finish()
+    with pytest.raises(RuntimeError, match=r'batches \[1\] of 2'):
+        parts.finish(2)
+    parts.write(1, maps[:1])
+    parts.finish(2)
     read = cv2.imread(str(tmp_path / 'a/b/2.png'), cv2.IMREAD_UNCHANGED)
     assert read is not None
     assert (read == 200).all()

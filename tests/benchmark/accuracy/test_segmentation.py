@@ -36,7 +36,15 @@ def test_equal_to_mmseg(maps: list) -> None:
     values = dict(zip(figures.names, figures.values(), strict=True))
     for name in ('mIoU', 'mAcc', 'aAcc'):
         assert values[name] == pytest.approx(expected[name] / 100, abs=5e-5)
-    assert np.isnan(values['IoU: never'])
+    areas = [sum(each) for each in zip(*metric.results, strict=True)]
+    of_classes = metric.total_area_to_metrics(*areas, metrics=['mIoU'])
+    for figure in ('IoU', 'Acc'):
+        np.testing.assert_allclose(
+            [values[f'{figure}: {name}'] for name in CLASSES],
+            of_classes[figure],
+            rtol=1e-6,
+        )
+        assert np.isnan(values[f'{figure}: never'])
 
 
 def test_a_weight_is_so_many_images(maps: list) -> None:

@@ -133,22 +133,24 @@ def write(runs: dict[str, list[ModelRun]]) -> Callable[..., None]:
 @pytest.fixture(scope='module')
 def write_label_maps(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Path], None]:
-    """Write the page of two segmenters."""
+) -> Callable[..., None]:
+    """Write the page of two segmenters, with the pictures if asked."""
     folder = tmp_path_factory.mktemp('maps')
     rng = np.random.default_rng(0)
-    for name in ('truth', 'right', 'wrong'):
+    for name in ('truth', 'right', 'wrong', 'pictures'):
         (folder / name).mkdir()
     for number in range(3):
-        labels = rng.integers(0, 3, (4, 6), dtype=np.uint8)
+        labels = rng.integers(0, 2, (4, 6), dtype=np.uint8)
         labels[0, 0] = 255
         half = labels.copy()
-        half[:, : 2 * number] = 0
+        half[:, : 2 * number] = 2  # a class that is nowhere
         for name in ('truth', 'right', 'wrong'):
             said = half if name == 'wrong' else labels
             said = np.where((said == 255) & (name != 'truth'), 0, said)
             pixels = np.kron(said, np.ones((20, 20), np.uint8))
             cv2.imwrite(str(folder / name / f'p{number}.png'), pixels)
+        picture = rng.integers(0, 255, (80, 120, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / 'pictures' / f'p{number}.jpg'), picture)
     models = {
         name: [
             ModelRun(name, folder / name, folder / 'truth', classes=CLASSES)
@@ -158,7 +160,8 @@ def write_label_maps(
     figures = read_figures(models)
     comparison = compare_models(figures, 100, 0)
 
-    def write(path: Path) -> None:
-        write_page(path, comparison, figures, models, {}, {})
+    def write(path: Path, *, pictures: bool = False) -> None:
+        images = folder / 'pictures' if pictures else None
+        write_page(path, comparison, figures, models, {}, {}, images=images)
 
     return write

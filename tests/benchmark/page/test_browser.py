@@ -134,6 +134,20 @@ def test_everything_is_drawn(opened: Any) -> None:
     assert all(ask(opened, broken))
 
 
+def test_accuracy_against_each_cost(opened: Any) -> None:
+    plot = "document.querySelector('#costs .plot')"
+    for title, cheapest in {
+        'forward, ms': 100,
+        'peak memory, GiB': 1,
+        'parameters, M': 1,
+        'GFLOP': 2,
+    }.items():
+        choose(opened, 'costs', 0, title)
+        assert ask(opened, f'{plot}.layout.xaxis.title.text') == title
+        costs = ask(opened, f'{plot}.data.slice(1).map(each => each.x[0])')
+        assert costs == pytest.approx([cheapest * k for k in (1, 2, 3)])
+
+
 def test_names_are_text(opened: Any) -> None:
     shown = ask(opened, 'document.body.innerText')
     assert EVIL in shown
@@ -232,6 +246,34 @@ def test_dark_and_printed(opened: Any) -> None:
     assert ask(opened, tick) == light[1]
 
 
+def test_paper_has_no_controls(opened: Any) -> None:
+    """What is chosen is there as text; what only a screen can do is not."""
+    controls = ('input', 'select', '.modebar-group svg', 'nav')
+    arrow = (
+        'getComputedStyle(document.querySelector("thead button"), "::after")'
+        '.display'
+    )
+    visible = (
+        f'[...document.querySelectorAll("{", ".join(controls)}")].filter('
+        'e => e.checkVisibility()).map(e => e.tagName)'
+    )
+    assert {'INPUT', 'SELECT', 'NAV'} <= set(ask(opened, visible))
+    assert ask(opened, arrow) != 'none'
+    screen(opened, 1280, media='print')
+    assert set(ask(opened, visible)) == {'SELECT'}
+    assert ask(opened, arrow) == 'none'
+    select = 'getComputedStyle(document.querySelector("select"))'
+    assert ask(opened, f'{select}.appearance') == 'none'
+    assert ask(opened, f'{select}.borderTopWidth') == '0px'
+    # nor does a table that is wider than A4 scroll there
+    screen(opened, 718, media='print')
+    scrolls = 's => s.scrollWidth > s.clientWidth'
+    assert not ask(
+        opened,
+        f'[...document.querySelectorAll(".scroll")].filter({scrolls}).length',
+    )
+
+
 def test_label_maps(
     browser: Any, write_label_maps: Callable, tmp_path: Path
 ) -> None:
@@ -247,3 +289,31 @@ def test_label_maps(
     ]
     assert EVIL in ask(browser, 'document.body.innerText')
     assert browser.get_log('browser') == []
+
+
+@pytest.mark.parametrize('media', ['', 'print'])
+def test_what_is_wrong_lies_below_what_is_said(
+    browser: Any, write_label_maps: Callable, tmp_path: Path, media: str
+) -> None:
+    page = tmp_path / 'page.html'
+    write_label_maps(page, pictures=True)
+    screen(browser, 1280, media=media)
+    browser.get(page.as_uri())
+    card = '#gallery .card:first-of-type figure'
+    captions = texts(browser, f'{card} figcaption')
+    assert captions == [
+        *('truth', 'picture', 'right', 'right: wrong pixels'),
+        *('wrong', 'wrong: wrong pixels'),
+    ]
+    left, top = (
+        ask(
+            browser,
+            f'[...document.querySelectorAll("{card}")].map('
+            f'e => e.getBoundingClientRect().{side})',
+        )
+        for side in ('left', 'top')
+    )
+    assert left[::2] == left[1::2] == sorted(set(left))
+    assert top[0] == top[2] == top[4] < top[1] == top[3] == top[5]
+    lead = ask(browser, 'document.getElementById("lead").textContent')
+    assert 'of fewer than 100 images intervals may hold less often' in lead

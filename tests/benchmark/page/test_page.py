@@ -105,7 +105,10 @@ def test_label_maps(write_label_maps: Callable, tmp_path: Path) -> None:
     assert set(numbers) == {1, 2}
     entry = data['gallery']['images']['2']
     assert [len(entry['models'][k]) for k in '01'] == [2, 2]
-    assert EVIL in [name for name, _ in entry['legend']]
+    # what only the second says to be there has its colour too
+    assert [[name, by] for name, _, by in entry['legend']] == [
+        *(['cat', None], [EVIL, None], ['dog', [1]])
+    ]
     assert (tmp_path / 'page_pictures/2_1_wrong.png').is_file()
 
 

@@ -1,14 +1,16 @@
 """The T2T-ViTs: published ones with a stage at stride 32, and pyramids."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from vitdense.backbones.arch import check_columns, check_heads, is_integer
+from vitdense.backbones.t2t.dense import widths
 
 PUBLISHED_STRIDE = 16  # of the published tokens, in pixels
 
 DESIGNS = ('performer', 'transformer', 'pyramid')
+BLOCKS = ('plain', 'ghost', 'dense')
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class T2TArch:
             the published stages.
         se_reduction: Squeeze-and-excitation after the attention of the third
             stage, with that reduction; 0 for none.
+        blocks: Those of the published network, our third stage: 'plain',
+            'ghost' (half of the channels are others times a factor) or
+            'dense' (each hands on all that was before). The third of
+            ``dims`` is then what the last one hands on.
+        growth: Channels that a dense block adds; 0 for others.
+        groups: Dense blocks between which channels are halved, such as
+            (3, 6, 6, 4); empty for others.
         drop_path_rate: Stochastic depth of the last block.
         position_px: Side of the image that the third stage's position table
             is made for; read by 'performer' and 'transformer'.
@@ -40,6 +49,9 @@ class T2TArch:
     mlp_ratios: tuple[int, ...]
     reductions: tuple[int, ...] = (1, 1, 1, 1)
     se_reduction: int = 0
+    blocks: str = 'plain'
+    growth: int = 0
+    groups: tuple[int, ...] = ()
     drop_path_rate: float = 0.1
     position_px: int = 224
 
@@ -68,6 +80,7 @@ class T2TArch:
             )
         if self.design != 'pyramid':
             self._check_published()
+        self._check_blocks()
 
     def _check_published(self) -> None:
         if len(self.dims) != 4:
@@ -98,6 +111,61 @@ class T2TArch:
                 f'T2TViT: arch field position_px={self.position_px!r} must be '
                 f'{PUBLISHED_STRIDE} or more pixels'
             )
+
+    def _check_blocks(self) -> None:
+        if self.blocks not in BLOCKS:
+            raise ValueError(
+                f'T2TViT: arch field blocks={self.blocks!r} is not one of '
+                f'{list(BLOCKS)}'
+            )
+        unlike = self.design == 'pyramid' or self.se_reduction
+        if self.blocks != 'plain' and unlike:
+            raise ValueError(
+                f'T2TViT: arch field blocks={self.blocks!r} goes with designs '
+                "'performer' and 'transformer' without se_reduction alone"
+            )
+        if self.blocks != 'dense':
+            if self.growth or self.groups:
+                raise ValueError(
+                    f'T2TViT: arch fields growth={self.growth!r} and groups='
+                    f"{self.groups!r} are of blocks='dense' alone"
+                )
+            if self.blocks == 'ghost' and self.dims[2] % 2:
+                raise ValueError(
+                    f'T2TViT: arch field dims={self.dims!r}: the third must '
+                    "be even with blocks='ghost'"
+                )
+            return
+        fit = (
+            is_integer(self.growth)
+            and self.growth > 0
+            and isinstance(self.groups, tuple)
+            and len(self.groups) > 0
+            and all(is_integer(c) and c > 0 for c in self.groups)
+            and sum(self.groups) == self.depths[2]
+        )
+        if not fit or any(
+            width < 1 or width % self.heads[2]
+            for group in self.dense_widths
+            for width in group
+        ):
+            raise ValueError(
+                f'T2TViT: arch fields growth={self.growth!r} and groups='
+                f'{self.groups!r} must be positive, with groups that sum to '
+                f'{self.depths[2]}, the third of depths, and widths before '
+                f'{self.dims[2]}, the third of dims, that {self.heads[2]} '
+                'heads divide'
+            )
+
+    @property
+    def dense_widths(self) -> tuple[tuple[int, ...], ...]:
+        """Channels that each dense block takes, group by group."""
+        return widths(self.dims[2], self.growth, self.groups)
+
+    @property
+    def embed_dim(self) -> int:
+        """Channels that the blocks of the third stage begin with."""
+        return self.dense_widths[0][0] if self.groups else self.dims[2]
 
 
 def _published(
@@ -134,6 +202,15 @@ ARCHS: Mapping[str, T2TArch] = MappingProxyType(
         '14-se': _published('performer', 384, 14, 6, 3, se_reduction=16),
         '14-resnext': _published('performer', 384, 14, 32, 3),
         '14-wide': _published('performer', 768, 4, 12, 3),
+        '16-ghost': replace(
+            _published('performer', 384, 16, 6, 3), blocks='ghost'
+        ),
+        'dense': replace(
+            _published('performer', 584, 19, 8, 2),
+            blocks='dense',
+            growth=64,
+            groups=(3, 6, 6, 4),
+        ),
         # ours, in the parameter budgets of PVT-Tiny and PVT-Small: section
         # 3.2 of the paper found deep and narrow to be best
         'pyramid-t': T2TArch(

@@ -59,6 +59,16 @@ _OFFICIAL = (
     ),
     *classifier('head'),
 )
+_MODULES = _modules(
+    {
+        **_MODULE_NORMS,
+        'kqv.{wb}': 'patch_embed.proj.{wb}',
+        'w': 'blocks.0.attn.w',
+        'proj.{wb}': 'blocks.0.attn.proj.{wb}',
+        'mlp.0.{wb}': 'blocks.0.mlp.fc1.{wb}',
+        'mlp.2.{wb}': 'blocks.0.mlp.fc2.{wb}',
+    }
+)
 PERFORMER = Layout(
     title='official T2T-ViT',
     stages=3,
@@ -68,15 +78,62 @@ PERFORMER = Layout(
     unused=OFFICIAL_NAMES,
     rules=(
         *_OFFICIAL,
-        *_modules(
+        *_MODULES,
+    ),
+)
+# One weight a channel, as the official code has them and as ours
+_GHOSTS = {
+    'attn.cheap_operation_q': 'attn.qkv.ghosts.0',
+    'attn.cheap_operation_k': 'attn.qkv.ghosts.1',
+    'attn.cheap_operation_v': 'attn.qkv.ghosts.2',
+    'mlp.cheap_operation2': 'mlp.ghosts.0',
+    'mlp.cheap_operation3': 'mlp.ghosts.1',
+}
+GHOST = replace(
+    PERFORMER,
+    title='official T2T-ViT-Ghost',
+    rules=(
+        *_AROUND,
+        *under(
+            'blocks.{block}.',
+            BODY_BLOCK,
             {
-                **_MODULE_NORMS,
-                'kqv.{wb}': 'patch_embed.proj.{wb}',
-                'w': 'blocks.0.attn.w',
-                'proj.{wb}': 'blocks.0.attn.proj.{wb}',
-                'mlp.0.{wb}': 'blocks.0.mlp.fc1.{wb}',
-                'mlp.2.{wb}': 'blocks.0.mlp.fc2.{wb}',
-            }
+                **PLAIN_BLOCK,
+                'attn.q.weight': 'attn.qkv.q.weight',
+                'attn.k.weight': 'attn.qkv.kv.weight[0/2]',
+                'attn.v.weight': 'attn.qkv.kv.weight[1/2]',
+            },
+        ),
+        *(
+            Rule(
+                f'blocks.{{block}}.{name}.weight',
+                f'{BODY_BLOCK}{ghost}.gamma',
+                unit_dims=2,
+            )
+            for name, ghost in _GHOSTS.items()
+        ),
+        *classifier('head'),
+        *_MODULES,
+    ),
+)
+DENSE = replace(
+    PERFORMER,
+    title='official T2T-ViT-Dense',
+    rules=(
+        Rule('cls_token', BODY + 'cls_token', shape='1 1 E'),
+        Rule('pos_embed', BODY + 'pos_embed', shape='1 N E'),
+        *under(
+            'blocks.{block}.',
+            BODY_BLOCK,
+            {
+                'dense_linear.{wb}': 'grow.{wb}',
+                'linear.{wb}': 'linear.{wb}',  # between two groups
+            },
+        ),
+        *(
+            rule
+            for rule in PERFORMER.rules
+            if rule.name not in ('cls_token', 'pos_embed')
         ),
     ),
 )
@@ -136,12 +193,13 @@ _BLOCKS = (
     'attn.qkv.reduce.conv.{wb}',
     'attn.qkv.reduce.norm.{wb}',
 )
-OWN = own(
-    'vitdense T2T-ViT',
-    PERFORMER,
+_OURS = (
     *(STRIDE_32 + name for name in _PATCHES),
     *(f'{STRIDE_32}blocks.{{block}}.{name}' for name in _BLOCKS),
 )
+OWN = own('vitdense T2T-ViT', PERFORMER, *_OURS)
+OWN_GHOST = own('vitdense T2T-ViT-Ghost', GHOST, *_OURS)
+OWN_DENSE = own('vitdense T2T-ViT-Dense', DENSE, *_OURS)
 OWN_PYRAMID = Layout(
     title='vitdense T2T pyramid',
     window=7 * 7,
@@ -154,4 +212,14 @@ OWN_PYRAMID = Layout(
     ),
 )
 
-LAYOUTS = (PERFORMER, TRANSFORMER, MMPRETRAIN, OWN, OWN_PYRAMID)
+LAYOUTS = (
+    PERFORMER,
+    TRANSFORMER,
+    GHOST,
+    DENSE,
+    MMPRETRAIN,
+    OWN,
+    OWN_GHOST,
+    OWN_DENSE,
+    OWN_PYRAMID,
+)

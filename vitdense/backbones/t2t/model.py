@@ -26,6 +26,8 @@ from vitdense.backbones.family import Family
 from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.backbones.stage import Stage
 from vitdense.backbones.t2t.archs import ARCHS, PUBLISHED_STRIDE, T2TArch
+from vitdense.backbones.t2t.dense import DenseBlock, Transition
+from vitdense.backbones.t2t.ghost import GhostMlp, GhostQKV
 from vitdense.backbones.t2t.layouts import LAYOUTS
 from vitdense.backbones.t2t.module import (
     T2TAttention,
@@ -63,6 +65,7 @@ class PublishedStage(Stage):
     Args:
         grid_hw: Rows and columns that the position table is made for; other
             grids get it resized, bicubically as in the official code.
+        embed_dim: Channels of the tokens before the blocks.
         The others are those of Stage.
     """
 
@@ -74,13 +77,14 @@ class PublishedStage(Stage):
         dim: int,
         stride: int,
         grid_hw: tuple[int, int],
+        embed_dim: int,
     ) -> None:
         super().__init__(patch_embed, blocks, norm, dim, stride)
         self.grid_hw = grid_hw
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         self.pos_embed: Tensor
-        table = sinusoid_table(1 + grid_hw[0] * grid_hw[1], dim)
+        table = sinusoid_table(1 + grid_hw[0] * grid_hw[1], embed_dim)
         self.register_buffer('pos_embed', table)
 
     def forward(
@@ -118,8 +122,8 @@ class T2TViT(PyramidBackbone):
     Args:
         arch: '7', '10', '12', '14', '19', '24' (performer), 't-14', 't-19',
             't-24' (transformer), '14-se', '14-resnext', '14-wide',
-            'pyramid-t', 'pyramid-s', or a mapping with the fields of
-            ``T2TArch``.
+            '16-ghost', 'dense', 'pyramid-t', 'pyramid-s', or a mapping with
+            the fields of ``T2TArch``.
         in_channels: Channels of the images.
         drop_path_rate: Stochastic depth of the last block; None takes the
             arch's. It ramps up from 0 over the blocks of the published
@@ -186,30 +190,56 @@ def _block_stage(
     arch: T2TArch, index: int, in_channels: int, rates: Iterator[float]
 ) -> Stage:
     """Soft split and transformer blocks."""
-    dim = arch.dims[index]
+    dim, depth = arch.dims[index], arch.depths[index]
     kernel, stride = _patch(index)
-    blocks = [
-        _block(arch, index, next(rates)) for _ in range(arch.depths[index])
-    ]
+    blocks: list[nn.Module]
+    if arch.blocks == 'dense' and index == 2:
+        blocks = list(_dense_blocks(arch, rates))
+    else:
+        blocks = [_block(arch, index, next(rates)) for _ in range(depth)]
     norm = nn.LayerNorm(dim, eps=EPS)
     if arch.design == 'pyramid' or index > 2:
         split: SoftSplit = NormedSoftSplit(
             in_channels, dim, kernel, stride, bias=True, norm_eps=EPS
         )
         return Stage(split, blocks, norm, dim, stride)
-    split = SoftSplit(in_channels, dim, kernel, stride, bias=True)
+    split = SoftSplit(in_channels, arch.embed_dim, kernel, stride, bias=True)
     side = arch.position_px // PUBLISHED_STRIDE
-    return PublishedStage(split, blocks, norm, dim, stride, (side, side))
+    return PublishedStage(
+        split, blocks, norm, dim, stride, (side, side), arch.embed_dim
+    )
+
+
+def _dense_blocks(
+    arch: T2TArch, rates: Iterator[float]
+) -> Iterator[nn.Module]:
+    """Groups of blocks that widen the tokens, and what halves them."""
+    last = len(arch.groups) - 1
+    for number, group in enumerate(arch.dense_widths):
+        for dim in group:
+            qkv = LinearQKV(dim, KeepKeys(), bias=False)
+            yield DenseBlock(
+                dim,
+                Attention(dim, arch.heads[2], qkv),
+                Mlp(dim, dim * arch.mlp_ratios[2], GELU),
+                growth=arch.growth,
+                norm_eps=EPS,
+                drop_path_rate=next(rates),
+            )
+        if number < last:
+            yield Transition(group[-1] + arch.growth)
 
 
 def _block(arch: T2TArch, index: int, drop_path_rate: float) -> Block:
     dim, heads = arch.dims[index], arch.heads[index]
     ratio = arch.reductions[index]
     reduce = StridedKeys(dim, ratio, EPS) if ratio > 1 else KeepKeys()
-    qkv = LinearQKV(dim, reduce, bias=False)
+    qkv: nn.Module = LinearQKV(dim, reduce, bias=False)
+    mlp = Mlp(dim, dim * arch.mlp_ratios[index], GELU)
+    if arch.blocks == 'ghost' and index == 2:
+        qkv, mlp = GhostQKV(dim), GhostMlp(dim, arch.mlp_ratios[index])
     if arch.se_reduction and index == 2:
         attn: Attention = ExcitedAttention(dim, heads, qkv, arch.se_reduction)
     else:
         attn = Attention(dim, heads, qkv)
-    mlp = Mlp(dim, dim * arch.mlp_ratios[index], GELU)
     return Block(dim, attn, mlp, norm_eps=EPS, drop_path_rate=drop_path_rate)

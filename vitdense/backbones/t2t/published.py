@@ -35,6 +35,8 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         '14-se': _NONE_SHARED,
         '14-resnext': _NONE_SHARED,
         '14-wide': _NONE_SHARED,
+        '16-ghost': _NONE_SHARED,
+        'dense': _NONE_SHARED,
         'pyramid-t': _NONE_TRAINED,
         'pyramid-s': _NONE_TRAINED,
     }

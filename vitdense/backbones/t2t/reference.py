@@ -38,7 +38,7 @@ def levels(weights: Weights, arch: T2TArch, images: Tensor) -> list[Tensor]:
                 (w['cls_token'].expand(len(x), -1, -1), tokens), 1
             )
             tokens = tokens + _positions(w['pos_embed'], arch, hw)
-        for block in range(arch.depths[index]):
+        for block in range(w.count('blocks')):
             tokens = _block(
                 w.below(f'blocks.{block}'), arch, index, tokens, hw
             )
@@ -100,6 +100,9 @@ def _positions(table: Tensor, arch: T2TArch, hw: tuple[int, int]) -> Tensor:
 def _block(
     w: Weights, arch: T2TArch, index: int, tokens: Tensor, hw: tuple[int, int]
 ) -> Tensor:
+    if 'linear.weight' in w:  # between two groups of dense blocks
+        return F.gelu(w.linear('linear', tokens))
+    given = tokens
     y = w.layer_norm('norm1', tokens, EPS)
     keys = y
     reduction = arch.reductions[index]
@@ -108,16 +111,29 @@ def _block(
         keys = w.layer_norm('attn.qkv.reduce.norm', tokens_of(reduced), EPS)
     q = w.linear('attn.qkv.q', y)
     k, v = w.linear('attn.qkv.kv', keys).chunk(2, dim=-1)
+    if 'attn.qkv.ghosts.0.gamma' in w:
+        q, k, v = (
+            torch.cat((t, t * w[f'attn.qkv.ghosts.{i}.gamma']), -1)
+            for i, t in enumerate((q, k, v))
+        )
     heads = arch.heads[index]
-    scale = (arch.dims[index] // heads) ** -0.5
+    scale = (q.shape[-1] // heads) ** -0.5
     y = w.linear('attn.proj', attention(q, k, v, heads, scale))
     if 'attn.se.fc1.weight' in w:
         squeezed = F.relu(w.linear('attn.se.fc1', y.mean(1, keepdim=True)))
         y = y * w.linear('attn.se.fc2', squeezed).sigmoid()
     tokens = tokens + y
-    return tokens + _mlp(w, tokens)
+    tokens = tokens + _mlp(w, tokens)
+    if 'grow.weight' in w:
+        return torch.cat((given, w.linear('grow', tokens)), -1)
+    return tokens
 
 
 def _mlp(w: Weights, tokens: Tensor) -> Tensor:
     y = w.layer_norm('norm2', tokens, EPS)
-    return w.linear('mlp.fc2', F.gelu(w.linear('mlp.fc1', y)))
+    hidden = F.gelu(w.linear('mlp.fc1', y))
+    ghosts = [
+        F.gelu(hidden * w[f'mlp.ghosts.{i}.gamma'])
+        for i in range(w.count('mlp.ghosts'))
+    ]
+    return w.linear('mlp.fc2', torch.cat((hidden, *ghosts), -1))

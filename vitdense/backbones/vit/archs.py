@@ -277,6 +277,9 @@ ARCHS: Mapping[str, ViTArch] = MappingProxyType(
         'base': ViTArch(768, 12, 12),
         'large': ViTArch(1024, 24, 16),
         'huge': ViTArch(1280, 32, 16, patch=14),
+        # arXiv:2203.16527, and MAE's class token
+        'vitdet-b': ViTArch(768, 12, 12, window=14),
+        'vitdet-l': ViTArch(1024, 24, 16, window=14, drop_path_rate=0.4),
         # Table 2 of arXiv:2203.09795
         'small-18x2': _parallel(384, heads=6),
         'small-18x2-ls': _parallel(384, heads=6, layer_scale=_LS),

@@ -81,11 +81,12 @@ class ViT(PyramidBackbone):
     depth ramps up in the parallel ViTs too.
 
     Args:
-        arch: 'tiny', 'small', 'base', 'large', 'huge', 'small-18x2',
-            'base-18x2', both with '-ls', 'dinov2-s' to 'dinov2-g', each with
-            '-reg', 'dinov3-s', 'dinov3-s+', 'dinov3-b', 'dinov3-l',
-            'dinov3-h+', 'dinov3-7b', 'cct-7-3x1', 'cct-14-7x2', or a mapping
-            with the fields of ``ViTArch``.
+        arch: 'tiny', 'small', 'base', 'large', 'huge', 'vitdet-b',
+            'vitdet-l', 'small-18x2', 'base-18x2', both with '-ls',
+            'dinov2-s' to 'dinov2-g', each with '-reg', 'dinov3-s',
+            'dinov3-s+', 'dinov3-b', 'dinov3-l', 'dinov3-h+', 'dinov3-7b',
+            'cct-7-3x1', 'cct-14-7x2', or a mapping with the fields of
+            ``ViTArch``.
         in_channels: Channels of the images.
         out_indices: Blocks whose tokens are output, from 0, ascending; None
             is the last of each quarter of the depth. Blocks after the last

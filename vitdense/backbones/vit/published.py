@@ -42,6 +42,8 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         'base': _deit('base_patch16_224-b5f2ef4d', 81.8),
         'large': _mae('large'),
         'huge': _mae('huge'),
+        'vitdet-b': _mae('base'),
+        'vitdet-l': _mae('large'),
         'small-18x2': _NONE_SHARED,
         'small-18x2-ls': _NONE_SHARED,
         'base-18x2': _NONE_SHARED,

@@ -6,7 +6,7 @@ size: so a run that was killed and goes on predicts what it would have.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,17 @@ class DetectionParts:
         self._file.write(f'{number} {json.dumps(list(detections))}\n')
         self._file.flush()
 
-    def finish(self) -> None:
-        """Make one file of it, in the order of the images."""
+    def finish(self, count: int) -> None:
+        """Make one file of it, in the order of the images.
+
+        Args:
+            count: Of the batches.
+
+        Raises:
+            RuntimeError: If one is not there.
+        """
         lines = dict(self._lines())
+        _see_all(lines, count, self.folder)
         with whole_file(self.path) as part, part.open('w') as file:
             separator = '['
             for number in sorted(lines):
@@ -109,12 +117,29 @@ class LabelMapParts:
             with whole_file(path) as part:
                 part.write_bytes(cv2.imencode('.png', labels)[1].tobytes())
 
-    def finish(self) -> None:
-        """Give the folder its name."""
+    def finish(self, count: int) -> None:
+        """Give the folder its name.
+
+        Args:
+            count: Of the batches.
+
+        Raises:
+            RuntimeError: If one is not there.
+        """
+        _see_all(self.done(), count, self.folder)
         self.folder.replace(self.path)
 
 
 Parts = DetectionParts | LabelMapParts
+
+
+def _see_all(done: Collection[int], count: int, folder: Path) -> None:
+    """See that no batch is missing, which would be scored as no finds."""
+    if missing := sorted(set(range(count)).difference(done)):
+        raise RuntimeError(
+            f'{str(folder)!r} lacks predictions of batches {missing[:5]} of '
+            f'{count}'
+        )
 
 
 def open_parts(path: Path, batches: Sequence[Sequence[str]]) -> Parts:

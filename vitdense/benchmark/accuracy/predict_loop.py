@@ -1,5 +1,6 @@
 """mmengine's loop of testing that keeps predictions and scores nothing."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from mmengine.dist import get_dist_info
+from mmengine.dist import (
+    barrier,
+    broadcast_object_list,
+    get_dist_info,
+    is_main_process,
+)
 from mmengine.runner import TestLoop
 from mmengine.runner.amp import autocast
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vitdense.benchmark.accuracy.described import TestData
-from vitdense.benchmark.accuracy.kept import open_parts
+from vitdense.benchmark.accuracy.kept import Parts, open_parts
 
 # said after each batch, with the number of images
 PREDICTED = 'predicted '
@@ -58,12 +64,9 @@ class PredictLoop(TestLoop):
         names = [[maps[i] for i in batch] for batch in batches] if maps else ()
         parts = open_parts(self.path, names)
         parts.folder.mkdir(parents=True, exist_ok=True)
-        kept = parts.done()
-        rank, processes = get_dist_info()
-        if rank == 0:
-            _tell(sum(len(batches[number]) for number in kept))
-        left = [n for n in range(len(batches)) if n not in kept]
-        mine = left[rank::processes]
+        left, mine = share_batches(parts, len(batches))
+        if is_main_process():
+            _tell(count - sum(len(batches[number]) for number in left))
         convert: Callable[[Any, Any], Iterator[Any]] = (
             _detections if self.data.is_detection else _label_maps
         )
@@ -74,12 +77,38 @@ class PredictLoop(TestLoop):
                 samples = self.runner.model.test_step(batch)
             parts.write(number, convert(samples, loader.dataset))
             _tell(len(batches[number]))
+        barrier()
+        if is_main_process():
+            parts.finish(len(batches))
         return {}
 
 
+def share_batches(parts: Parts, count: int) -> tuple[list[int], list[int]]:
+    """Batches that are left, and those of them that this process predicts.
+
+    The first process says what is left, for all: another one that begins
+    later would find batches kept that were shared out already, and so take
+    others than it is to.
+
+    Args:
+        parts: What is kept.
+        count: How many batches there are.
+    """
+    kept = parts.done()
+    agreed = [[n for n in range(count) if n not in kept]]
+    broadcast_object_list(agreed)
+    (left,) = agreed
+    rank, processes = get_dist_info()
+    return left, left[rank::processes]
+
+
 def _tell(images: int) -> None:
-    """Count for who has started this; ends it where nobody listens."""
-    print(f'{PREDICTED}{images}', flush=True)
+    """Count for who has started this; ends it where nobody listens.
+
+    In one piece, as `print` would not: processes share the output.
+    """
+    sys.stdout.write(f'{PREDICTED}{images}\n')
+    sys.stdout.flush()
 
 
 def _loader(loader: DataLoader[Any], batches: list[list[int]]) -> Any:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vitdense.benchmark.accuracy.kept import open_parts
 from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.run_names import Named, Trained
 from vitdense.benchmark.accuracy.work_folder import curves, last_checkpoint
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]  # the folder that holds vitdense
 PREDICT = 'vitdense.benchmark.accuracy.predict'
 LAUNCH = 'vitdense.engine.launch'
 # how lines of that process begin
-DESCRIBED, PREDICTED = 'described ', 'predicted '
-ERROR = 'error: '
+DESCRIBED, ERROR = 'described ', 'error: '
+COUNTED = re.compile(r'predicted (\d+)')
 
 Tick = Callable[[int], None]
 
@@ -127,9 +127,9 @@ def predict(described: Described, tick: Tick) -> None:
         return
     with _process(described.command) as lines:
         for line in lines:
-            if line.startswith(PREDICTED):
-                tick(int(line.removeprefix(PREDICTED)))
-    open_parts(path, ()).finish()
+            # a line that another one has got into is not counted
+            if counted := COUNTED.fullmatch(line):
+                tick(int(counted[1]))
 
 
 @contextmanager
@@ -204,7 +204,7 @@ def known_runs(
                 try:
                     found = describe(name, each, how)
                 except (ValueError, OSError) as error:
-                    place = each.work_dir or each.checkpoint
+                    place = each.work_dir or f'{each.config}:{each.checkpoint}'
                     text = f'{name} ({place}): {error}'
                     raise ValueError(text) from None
                 described[name, index] = found
@@ -271,10 +271,13 @@ def _check_same(
                 f'has {len(other.classes)}; '
                 + (f'not in both: {lone}' if lone else 'in another order')
             )
-        if (
-            first.truth_sha256 != each.truth_sha256
-            or one.reduce_zero_label != other.reduce_zero_label
-        ):
+        if one.reduce_zero_label != other.reduce_zero_label:
+            raise ValueError(
+                f'{one.name} has reduce_zero_label={one.reduce_zero_label}, '
+                f'{other.name} has {other.reduce_zero_label}; the same labels '
+                'are other classes'
+            )
+        if first.truth_sha256 != each.truth_sha256:
             raise ValueError(
                 f'{one.name} is tested on {str(one.annotations)!r}, '
                 f'{other.name} on {str(other.annotations)!r}, which differ'

@@ -17,7 +17,7 @@ Labels = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class SegmentationFigures:
-    """mIoU, accuracies and the IoU of each class, of one run.
+    """mIoU and accuracies, also of each class, of one run.
 
     Of an image's confusion matrix (true class by predicted class) the
     diagonal and both sums are all that these figures need.
@@ -38,8 +38,13 @@ class SegmentationFigures:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the figures: ``mIoU``, ``mAcc``, ``aAcc``, ``IoU: wall``..."""
-        every = (f'IoU: {name}' for name in self.classes)
+        """Of the figures: ``mIoU``, ``mAcc``, ``aAcc``, ``IoU: wall``...,
+        ``Acc: wall``..."""
+        every = (
+            f'{figure}: {name}'
+            for figure in ('IoU', 'Acc')
+            for name in self.classes
+        )
         return ('mIoU', 'mAcc', 'aAcc', *every)
 
     @property
@@ -56,8 +61,8 @@ class SegmentationFigures:
     def resampled(self, weights: IntArray) -> FloatArray:
         """The figures ``(W, F)`` for weights ``(W, I)`` of the images.
 
-        A class without a pixel, true or predicted, has no IoU, and counts in
-        no mean, as in mmseg.
+        A class without a pixel, true or predicted, has no IoU, one without a
+        true pixel no accuracy; these count in no mean, as in mmseg.
         """
         # exact in float64 up to 2 ** 53 pixels, and much faster than integers
         hit, true, predicted = (
@@ -69,7 +74,7 @@ class SegmentationFigures:
             accuracy = hit / true
             all_right = hit.sum(1) / true.sum(1)
         return np.column_stack(
-            [_nanmean(iou), _nanmean(accuracy), all_right, iou]
+            [_nanmean(iou), _nanmean(accuracy), all_right, iou, accuracy]
         )
 
     def influences(self) -> FloatArray:
@@ -81,7 +86,7 @@ class SegmentationFigures:
             hit.sum(1, keepdims=True), true.sum(1, keepdims=True)
         )
         return np.column_stack(
-            [_nanmean(iou), _nanmean(accuracy), all_right, iou]
+            [_nanmean(iou), _nanmean(accuracy), all_right, iou, accuracy]
         )
 
 

@@ -109,6 +109,20 @@ def show(comparison: Comparison, screen: Console) -> None:
         screen.print(table)
 
 
+def resampled(comparison: Comparison) -> str:
+    """What intervals come from, and whether they are known to hold."""
+    text = (
+        f'{comparison.images} images, {LEVEL:.0%} intervals from '
+        f'{comparison.resamples} resamples of them (seed {comparison.seed})'
+    )
+    if comparison.images < LEAST_IMAGES:
+        text += (
+            f'; of fewer than {LEAST_IMAGES} images intervals may hold less '
+            'often than they say'
+        )
+    return text
+
+
 def tables(
     comparison: Comparison,
 ) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -121,19 +135,10 @@ def tables(
         for index, figure in enumerate(comparison.figures)
         if OF_A_CLASS not in figure
     ]
-    drawn = (
-        f'{comparison.images} images, {LEVEL:.0%} intervals from '
-        f'{comparison.resamples} resamples of them (seed {comparison.seed})'
-    )
-    if comparison.images < LEAST_IMAGES:
-        drawn += (
-            f'; of fewer than {LEAST_IMAGES} images intervals may hold less '
-            'often than they say'
-        )
     several = any(len(each.runs) > 1 for each in comparison.models)
     names = [each.name for each in comparison.models]
     yield (
-        f'Accuracy in percent; {drawn}'
+        f'Accuracy in percent; {resampled(comparison)}'
         + ('; \u00b1 is the spread over runs' * several),
         ['figure', *names],
         [

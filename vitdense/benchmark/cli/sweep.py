@@ -125,9 +125,8 @@ def _run(args: argparse.Namespace) -> int:
     trainings = plan(recipe, backbones, args.seeds, work_dir, options)
     given = ['--cfg-options', *args.cfg_texts] if args.cfg_texts else []
     given += ['--amp'] * args.amp
-    if args.submit:
-        given += ['--submit', *args.submit]
-    for line in train(trainings, options, given):
+    submit = args.submit or ()
+    for line in train(trainings, options, given, submit=submit):
         print(line, flush=True)
     if args.submit:
         print('when the jobs are done, the same without --submit compares')

@@ -23,6 +23,7 @@ from vitdense.benchmark.accuracy.detection import (
 from vitdense.benchmark.accuracy.errors import TYPES
 from vitdense.benchmark.accuracy.model_run import ModelRun
 from vitdense.benchmark.accuracy.resampling import LEVEL
+from vitdense.benchmark.accuracy.tables import resampled
 from vitdense.benchmark.cost.measure import CostRow
 from vitdense.benchmark.cost.settings import FORWARD, FORWARD_BACKWARD
 
@@ -53,9 +54,8 @@ def page_data(
     return {
         'about': [[key, value] for key, value in about.items()],
         'level': LEVEL,
-        'images': comparison.images,
+        'lead': resampled(comparison),
         'resamples': comparison.resamples,
-        'seed': comparison.seed,
         'figures': list(comparison.figures),
         'models': [
             {

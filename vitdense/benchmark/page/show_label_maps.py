@@ -70,7 +70,6 @@ class LabelMapGallery:
         if self._images is not None:
             pixels = read_photo(_photo(self._images, stem))
             photo = self._pictures.add(f'{image}.jpg', draw_photo(pixels))
-        there = np.unique(labels[labels != IGNORED]).tolist()
         return {
             'name': stem,
             'width': labels.shape[1],
@@ -79,12 +78,25 @@ class LabelMapGallery:
             'truth': self._pictures.add(
                 f'{image}_truth.png', draw_labels(labels, IGNORED)
             ),
-            'legend': [
-                [self._figures[0].classes[each], list(colour_of(each))]
-                for each in there
-            ],
+            'legend': self._legend(image),
             'models': {},
         }
+
+    def _legend(self, image: int) -> list[list[Any]]:
+        """Name and colour of each class that is there or is said to be, and
+        the models that say it; None for all."""
+        is_true = self._figures[0].true[image] > 0
+        is_said = np.array([e.predicted[image] > 0 for e in self._figures])
+        return [
+            [
+                self._figures[0].classes[label],
+                list(colour_of(label)),
+                None
+                if is_true[label]
+                else np.flatnonzero(is_said[:, label]).tolist(),
+            ]
+            for label in np.flatnonzero(is_true | is_said.any(0)).tolist()
+        ]
 
     def show_model(self, image: int, model: int) -> list[str]:
         """What a model says, and where that is wrong."""

@@ -14,6 +14,7 @@ from vitdense.benchmark.accuracy.predict import check_finished
 from vitdense.benchmark.accuracy.work_folder import last_checkpoint
 from vitdense.benchmark.sweep.backbones import Backbone
 from vitdense.benchmark.sweep.compose import compose
+from vitdense.preflight.queued import queued_job
 
 ROOT = Path(__file__).resolve().parents[3]  # the folder that holds tools
 TRAIN = ROOT / 'tools' / 'train.py'
@@ -94,20 +95,26 @@ def train(
     trainings: Sequence[Training],
     options: Mapping[str, Any],
     given: Sequence[str],
+    *,
+    submit: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Train what is not trained yet, in turn.
+    """Train what is not trained yet, in turn, or queue it.
 
     Args:
         trainings: All runs.
         options: Settings that replace those of the configs.
         given: Options of ``tools/train.py``, those settings among them.
+        submit: What its ``--submit`` takes; nothing trains here.
 
     Yields:
-        What is begun, or was done before.
+        What is begun, or was done or queued before.
 
     Raises:
-        ValueError: If a training fails, which says why itself.
+        ValueError: If a training fails, which says why itself; if a job is to
+            do what should be trained here, or that cannot be known.
     """
+    if submit:
+        given = [*given, '--submit', *submit]
     paths = [os.environ.get('PYTHONPATH', ''), str(ROOT)]
     environment = {
         **os.environ,
@@ -119,6 +126,14 @@ def train(
         )
         if each.is_done(options):
             yield f'{title}: trained already, in {each.work_dir}'
+            continue
+        if job := queued_job(each.work_dir):
+            if not submit:
+                raise ValueError(
+                    f'{title}: job {job} trains it; the same command goes on '
+                    f'when it has ended, also by scancel {job}'
+                )
+            yield f'{title}: queued already, as job {job}'
             continue
         yield title
         done = subprocess.run(  # noqa: S603, the user's own

@@ -44,15 +44,18 @@ function addGallery(parent) {
     place.replaceChildren(...entries.map(([number, said]) => {
       const image = gallery.images[number];
       const shown = [figure(image, image.truth, 'truth', '\u00a0')];
+      // labels hide much of a picture, outlines do not
+      if (!thresholds.length && image.photo) shown.push(figure(image, null, 'picture', '\u00a0'));
       [first, second].forEach((model, index) => {
         const [says, wrong] = image.models[model];
         const text = said[pair.flipped ? 1 - index : index];
         shown.push(figure(image, says, data.models[model].name, text));
         if (wrong) shown.push(figure(image, wrong, `${data.models[model].name}: wrong pixels`, text));
       });
+      const legend = image.legend.filter(([, , by]) => by === null || by.includes(first) || by.includes(second));
       return make('article', { class: 'card' }, make('h3', {}, image.name),
-        make('div', { class: 'pictures' }, ...shown),
-        image.legend.length ? make('ul', { class: 'legend' }, ...image.legend.map(([name, colour]) =>
+        make('div', { class: thresholds.length ? 'pictures' : 'pictures of-labels' }, ...shown),
+        legend.length ? make('ul', { class: 'legend', 'aria-label': 'Classes' }, ...legend.map(([name, colour]) =>
           make('li', {}, make('span', { class: 'swatch', style: `background:rgb(${colour})` }), name))) : null);
     }));
   });

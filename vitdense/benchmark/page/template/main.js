@@ -2,8 +2,7 @@ const title = data.models.map((model) => model.name).join(', ');
 document.title = `Comparison: ${title}`;
 document.getElementById('title').textContent = data.models.length > 4
   ? `Comparison of ${data.models.length} models` : title;
-document.getElementById('lead').textContent =
-  `${data.images} images; ${100 * data.level} % intervals from ${data.resamples} resamples of them (seed ${data.seed}).`;
+document.getElementById('lead').textContent = `${data.lead}.`;
 addSummary();
 addDifferences();
 addCosts();

@@ -87,7 +87,8 @@ function addClasses(parent) {
       ]), 'Filter classes'));
   };
   const [label, group] = makeSelect('Figure', groups.map((each) => [each, each]), show);
-  group.value = groups[groups.length - 1];
+  // masks before boxes, IoU before accuracy
+  group.value = groups.find((each) => each.startsWith('mask')) ?? groups[0];
   section.append(make('div', { class: 'tools' }, label), frame, table);
   pair.changed.push(show);
 }

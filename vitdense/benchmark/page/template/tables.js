@@ -37,7 +37,7 @@ function makeTable(label, columns, rows, filterLabel) {
 
 function addSummary() {
   const section = addSection('summary', 'Summary',
-    `In percent, with ${100 * data.level} % intervals over images. The highest value of a column is bold; whether it is surely the highest, the differences below tell.`);
+    `In percent, with ${100 * data.level}% intervals over images. The highest value of a column is bold; whether it is surely the highest, the differences below tell.`);
   const names = mainFigures.map(([name]) => name);
   const kinds = [...new Set(names.map((name) => name.split(' ')[0]))];
   const place = make('div');

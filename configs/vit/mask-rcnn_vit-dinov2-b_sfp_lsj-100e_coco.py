@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/vit-dinov2-b.py',
+    '../_base_/recipes/mask-rcnn_sfp_patch-14_lsj-100e_coco.py',
+]
+
+model = dict(
+    backbone=dict(_base_.pop('backbone'), out_indices=(11,)),
+    neck=dict(in_channels=_base_.pop('out_channels')[-1:]),
+)

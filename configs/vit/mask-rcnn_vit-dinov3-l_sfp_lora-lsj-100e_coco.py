@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/backbones/vit-dinov3-l.py',
+    '../_base_/recipes/mask-rcnn_sfp_lsj-100e_coco.py',
+]
+
+model = dict(
+    backbone=dict(_base_.pop('backbone'), out_indices=(23,), tune='lora'),
+    neck=dict(in_channels=_base_.pop('out_channels')[-1:]),
+)
+optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8))

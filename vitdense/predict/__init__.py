@@ -1,0 +1,5 @@
+"""Trained models at work on pictures.
+
+``predictor.py`` runs a model, ``results.py`` is what it gives, and
+``pictures.py`` what it is given.
+"""

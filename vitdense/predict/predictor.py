@@ -1,0 +1,269 @@
+"""A trained model as a function of pictures."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, MODELS, DefaultScope
+from torch import nn
+
+from vitdense.checkpoint.base import leaves_base_out
+from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.preflight.classes import check_num_classes
+from vitdense.preflight.cli import named, nothing_shown
+from vitdense.preflight.config import leaf_datasets, load_config, type_name
+from vitdense.preflight.fine_tuning import classes_held
+from vitdense.preflight.model import (
+    check_exists,
+    check_parts,
+    check_weights,
+    read_checkpoint,
+    weights_of,
+    whole_weights,
+)
+from vitdense.preflight.options import CommonOptions
+from vitdense.preflight.safeguards import PLAIN, WHOLE
+
+Picture = str | Path | npt.NDArray[np.uint8]
+
+
+class Predictor:
+    """Runs a trained detector or segmentor on pictures.
+
+    Pictures go through the config's own test pipeline, and results are in
+    pixels of the pictures as they were given.
+
+    Args:
+        config: A config file, or the one that a training left in its work
+            folder.
+        checkpoint: What it trained; a folder of parts too.
+        device: Such as ``'cpu'`` or ``'cuda:1'``; None takes a GPU if there
+            is one.
+        batch_size: How many pictures go through the model at once. Those of
+            a batch are padded to one size.
+        amp: Whether to predict in bfloat16.
+        cfg_options: Settings that replace the config's, by dotted key.
+
+    Attributes:
+        classes: Names of the model's classes.
+        config: The config, with the options in it.
+        device: Where the model is.
+
+    Raises:
+        ValueError, TypeError, LookupError, OSError: If anything cannot be
+            used, naming it.
+
+    Example:
+        >>> predict = vitdense.Predictor('config.py', 'epoch_12.pth')
+        >>> for found in predict(['a.jpg', 'b.jpg']):
+        ...     print(found.names, found.boxes, found.scores)
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        *,
+        device: str | None = None,
+        batch_size: int = 1,
+        amp: bool = False,
+        cfg_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size} is not positive')
+        self.device = _device(device, amp)
+        self._batch_size, self._amp = batch_size, amp
+        options = CommonOptions(
+            config=str(config), cfg_options=cfg_options or {}
+        )
+        # what a program around this has as its scope stays so
+        with nothing_shown(), DefaultScope.overwrite_default_scope('mmengine'):
+            self.config = cfg = load_config(options)
+            check_exists(str(checkpoint))
+            pipeline, told = _test_data(cfg)
+            content = read_checkpoint(str(checkpoint))
+            held = classes_held(str(checkpoint), content, None)
+            self.classes = tuple(held or told)
+            if not self.classes:
+                raise ValueError(
+                    f'neither {str(checkpoint)!r} nor the test data of '
+                    f'{str(config)!r} name the classes'
+                )
+            check_num_classes(cfg.model, self.classes, str(checkpoint))
+            self._model = _load(cfg, str(checkpoint), content, self.device)
+            self._load, self._transform = _build_pipeline(pipeline)
+
+    def __call__(self, pictures: Picture | Iterable[Picture]) -> list[Result]:
+        """Predict on a picture or several.
+
+        Args:
+            pictures: Paths, or ``(H, W, 3)`` uint8 arrays, blue first, as
+                OpenCV reads them.
+
+        Returns:
+            What is found, a result for each picture: `Detections` of a
+            detector, `LabelMap` of a segmentor.
+
+        Raises:
+            BrokenImageError: If a file is missing, incomplete or no image.
+            ValueError: If an array is no picture, naming which.
+        """
+        if isinstance(pictures, str | Path | np.ndarray):
+            pictures = [pictures]
+        return list(self.predict(pictures))
+
+    def predict(self, pictures: Iterable[Picture]) -> Iterator[Result]:
+        """The same, as they are made: a batch is read when it is due."""
+        numbered = enumerate(pictures)
+        while batch := list(islice(numbered, self._batch_size)):
+            inputs = [self._read(number, each) for number, each in batch]
+            with torch.no_grad(), self._autocast():
+                samples = self._model.test_step(pseudo_collate(inputs))
+            yield from (self._result(each) for each in samples)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if not self._amp:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _read(self, number: int, picture: Picture) -> Any:
+        """A picture as the model's input."""
+        results: dict[str, Any] = {'img_id': number, 'img_path': None}
+        if isinstance(picture, np.ndarray):
+            _check_array(number, picture)
+            results['img'] = picture
+            results['img_shape'] = results['ori_shape'] = picture.shape[:2]
+        else:
+            results['img_path'] = str(picture)
+            results = self._load(results)
+        return self._transform(results)
+
+    def _result(self, sample: Any) -> Result:
+        if 'pred_instances' in sample:
+            return _detections(sample.pred_instances, self.classes)
+        if 'pred_sem_seg' in sample:
+            labels = sample.pred_sem_seg.data.squeeze(0)
+            return LabelMap(
+                labels.cpu().numpy().astype(np.int64), self.classes
+            )
+        raise ValueError(
+            f'the model gives {sorted(sample.keys())}; choose one that gives '
+            "any of ['pred_instances', 'pred_sem_seg']"
+        )
+
+
+def _device(name: str | None, amp: bool) -> torch.device:
+    """See that a device is there, and can do what is asked.
+
+    Raises:
+        ValueError: If it is not, or cannot.
+    """
+    name = name or get_device()
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'device={name!r} cannot be used: {reason}') from None
+    if (
+        amp
+        and device.type == 'cuda'
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise ValueError(f'amp: device={name!r} has no bfloat16')
+    return device
+
+
+def _test_data(cfg: Config) -> tuple[list[Any], tuple[str, ...]]:
+    """The pipeline that a config tests with, and the classes it names.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for settings in leaf_datasets(cfg, 'test').values():
+        kind = DATASETS.get(settings['type'])
+        own = getattr(kind, 'METAINFO', {})
+        named_here = settings.get('metainfo') or {}
+        classes = named_here.get('classes') or own.get('classes') or ()
+        return list(settings.get('pipeline') or ()), tuple(classes)
+    raise ValueError('the config has no test_dataloader.dataset to test as')
+
+
+def _build_pipeline(pipeline: list[Any]) -> tuple[Any, Compose]:
+    """What loads a picture, and what is done to it then; no annotations.
+
+    Raises:
+        ValueError: If it does not begin with the loading of a picture.
+    """
+    first, *others = pipeline or [{'type': None}]
+    kind = type_name(first['type'] or 'nothing')
+    if kind not in {*PLAIN, WHOLE}:
+        raise ValueError(
+            f'the test pipeline begins with {kind}, which loads no plain '
+            f'picture; choose from {sorted({*PLAIN, WHOLE})}'
+        )
+    kept = [
+        each
+        for each in others
+        if 'Annotations' not in type_name(each['type']).rpartition('.')[2]
+    ]
+    with named('test_dataloader.dataset.pipeline'):
+        return Compose([{**first, 'type': WHOLE}]), Compose(kept)
+
+
+def _load(
+    cfg: Config, source: str, content: Mapping[str, Any], device: torch.device
+) -> Any:
+    """Build the model that a checkpoint fits exactly, and fill it.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
+    settings = dict(cfg.model)
+    if cfg.get('data_preprocessor') is not None:
+        settings.setdefault('data_preprocessor', cfg.data_preprocessor)
+    with named('model'):
+        model: nn.Module = MODELS.build(settings)
+    check_parts(model, settings)
+    if leaves_base_out(weights_of(content)):
+        model.init_weights()  # type: ignore[operator]
+    check_weights(model, source, content)
+    inner = getattr(model, 'module', model)
+    inner.load_state_dict(whole_weights(inner, source, content))
+    return inner.to(device).eval()
+
+
+def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
+    if (
+        picture.dtype != np.uint8
+        or picture.ndim != 3
+        or picture.shape[2] != 3
+        or not picture.size
+    ):
+        raise ValueError(
+            f'picture {number} is {picture.dtype} of shape {picture.shape}; '
+            'uint8 of shape (H, W, 3) is taken'
+        )
+
+
+def _detections(found: Any, classes: tuple[str, ...]) -> Detections:
+    found = found.cpu()
+    order = torch.argsort(found.scores, descending=True, stable=True).numpy()
+    masks = None
+    if 'masks' in found:
+        masks = np.asarray(found.masks, np.bool_)[order]
+    return Detections(
+        found.bboxes.float().numpy()[order],
+        found.scores.float().numpy()[order],
+        found.labels.numpy().astype(np.int64)[order],
+        masks,
+        classes,
+    )
