@@ -3,7 +3,6 @@
 import re
 import traceback
 from pathlib import Path
-from typing import Any
 
 # what no detector or segmentor of images alone is, by the types of modules
 FOREIGN = {
@@ -78,10 +77,3 @@ def of_error(error: BaseException, lacks: str) -> str:
         if re.search(pattern, text):
             return said
     return lacks or f'{type(error).__name__}: {text}'[:200]
-
-
-def types_of(config: Any) -> set[str]:
-    """Types of all modules in a config."""
-    from stock_heads.fit import parts
-
-    return {str(part['type']) for part in parts(config) if 'type' in part}
