@@ -14,8 +14,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
-from stock_heads.fit import FAMILIES
 from stock_heads.kinds import files, kinds, read
+from stock_heads.levels import FAMILIES
 from stock_heads.page import DISTRIBUTIONS, PAGE, rows
 from stock_heads.trial import WORKS, attempt
 
@@ -28,7 +28,7 @@ TEN = [
     ('mmdet', 'centernet/centernet-update_r50-caffe_fpn_ms-1x_coco', 'ViT'),
     ('mmseg', 'pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024', 'PVT'),
     ('mmseg', 'ann/ann_r50-d8_4xb2-40k_cityscapes-512x1024', 'CvT'),
-    ('mmseg', 'ocrnet/ocrnet_r101-d8_4xb2-40k_cityscapes-512x1024', 'T2TViT'),
+    ('mmseg', 'ocrnet/ocrnet_hr18_4xb2-160k_cityscapes-512x1024', 'T2TViT'),
     ('mmseg', 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512', 'ViT'),
     ('mmseg', 'sem_fpn/fpn_r50_4xb2-80k_cityscapes-512x1024', 'ViT'),
 ]

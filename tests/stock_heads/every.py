@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from stock_heads.fit import FAMILIES
 from stock_heads.kinds import LIBRARIES, Kind, kinds, read
+from stock_heads.levels import FAMILIES
 from stock_heads.page import write
 from stock_heads.trial import attempt
 

@@ -6,8 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from stock_heads.fit import FAMILIES
 from stock_heads.kinds import LIBRARIES, Kind, files
+from stock_heads.levels import FAMILIES
 from stock_heads.reasons import FOREIGN
 from stock_heads.trial import WORKS
 
@@ -95,10 +95,9 @@ class Page:
     def lines(self) -> Iterator[str]:
         """What stands below ``BEGIN``."""
         yield from ('', '## How many', '')
-        yield 'Kinds that work, and how many configs are of these kinds; of'
-        yield 'all that detect or segment, in images alone:'
+        yield 'Kinds that work, and how many configs are of these kinds:'
         yield ''
-        yield f'| | {" | ".join(FAMILIES)} | of |'
+        yield f'| | {" | ".join(FAMILIES)} | of all for images alone |'
         yield f'| --- |{" ---: |" * (len(FAMILIES) + 1)}'
         for library in LIBRARIES:
             yield self._counts(library)

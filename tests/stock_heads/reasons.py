@@ -3,7 +3,6 @@
 import re
 import traceback
 from pathlib import Path
-from typing import Any
 
 # what no detector or segmentor of images alone is, by the types of modules
 FOREIGN = {
@@ -40,6 +39,10 @@ BOUND = {
 
 # by what errors say
 SAID = {
+    r'Output size is too small': 'pools over more cells than small images '
+    'have',
+    r'bound inconsistent with step sign': 'mmdet cannot paste masks of boxes '
+    'outside of an image on the CPU, and an untrained head has such',
     r'view size is not compatible': 'its head reads maps as rows of memory '
     '(`.view`), but ours are channels-last',
     r'install sklearn': 'mmdet asks for scikit-learn here',
@@ -74,10 +77,3 @@ def of_error(error: BaseException, lacks: str) -> str:
         if re.search(pattern, text):
             return said
     return lacks or f'{type(error).__name__}: {text}'[:200]
-
-
-def types_of(config: Any) -> set[str]:
-    """Types of all modules in a config."""
-    from stock_heads.fit import parts
-
-    return {str(part['type']) for part in parts(config) if 'type' in part}

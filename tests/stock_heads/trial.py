@@ -6,9 +6,11 @@ import torch
 from mmdet.testing import demo_mm_inputs, demo_mm_proposals
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from stock_heads.fit import UnfitError, exchange, parts
+from stock_heads.fit import exchange
 from stock_heads.kinds import folder
-from stock_heads.reasons import beforehand, of_error, types_of
+from stock_heads.levels import UnfitError
+from stock_heads.parts import parts, types_of
+from stock_heads.reasons import beforehand, of_error
 from whole_models import SEGMENTED_HW, backward, built, labelled, predict
 
 WORKS = 'works'
