@@ -73,7 +73,8 @@ def to_official(
         if tokens:
             none = tensor.new_zeros(1, tokens, tensor.shape[2])
             tensor = torch.cat([kept.get(name, none), tensor], dim=1)
-        official[name] = tensor
+        ones = [1] * rules[name].unit_dims
+        official[name] = tensor.reshape((*tensor.shape, *ones))
     unused = {n: t for n, t in kept.items() if layout.drops(n)}
     return official | unused
 
