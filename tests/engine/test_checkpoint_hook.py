@@ -114,7 +114,8 @@ from pathlib import Path
 from toy_training import resumable as training
 training(Path({str(tmp_path)!r}), epochs=1).train()
 run = training(Path({str(tmp_path)!r}), resume=True)
-resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+# less than a checkpoint, more than the log
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 run.train()
 """
     done = subprocess.run(
