@@ -48,8 +48,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='remove the results that are there, if they are of another '
-        'model or of other options',
+        help='remove the results that are there of another model or of other '
+        'options, and replace those of other pictures of the same name',
     )
     parser.add_argument(
         '--write',

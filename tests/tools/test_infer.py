@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from processes import ROOT, environment
+from processes import ROOT, environment, held
 from pycocotools.coco import COCO
 from small_runs import (
     DETECTOR,
@@ -189,6 +189,38 @@ def test_goes_on_and_overwrites_nothing(
     assert ended.code == 2
     assert 'holds what is none of these results' in ended.err
     assert (other / 'pictures').read_text() == 'of the user'
+
+
+def test_pictures_are_added_and_none_takes_the_place_of_another(
+    tool: Callable, detector: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'out'
+    args = [*files_of(detector), '--out', out, '--device', 'cpu']
+
+    def listed() -> list[str]:
+        content = json.loads((out / 'predictions.json').read_text())
+        return [Path(each['file_name']).name for each in content['images']]
+
+    assert tool('infer.py', *args, photos / 'a.png').code == 0
+    (photos / 'b.png').write_bytes((photos / 'a.png').read_bytes())
+    assert tool('infer.py', *args, photos / 'b.png').code == 0
+    assert listed() == ['a.png', 'b.png']
+    drawn = (out / 'pictures/a.jpg').read_bytes()
+
+    ended = tool('infer.py', *args, photos / 'a.jpg')
+    assert ended.code == 2
+    assert f"called 'a' of '{photos}/a.png', not of" in ended.err
+    assert (out / 'pictures/a.jpg').read_bytes() == drawn
+    assert listed() == ['a.png', 'b.png']
+    assert tool('infer.py', *args, photos / 'a.jpg', '--overwrite').code == 0
+    assert (out / 'pictures/a.jpg').read_bytes() != drawn
+    assert listed() == ['a.jpg', 'b.png']
+
+    with held(out):
+        ended = tool('infer.py', *args, photos / 'b.png', '--score', '0.5')
+    assert ended.code == 2
+    assert f'{str(out)!r} is in use by process' in ended.err
+    assert listed() == ['a.jpg', 'b.png']
 
 
 def test_bad_input(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vitdense.checkpoint.whole_file import whole_file
+from vitdense.engine.work_folder import check_free
 
 # what results depend on, and a line for each picture that is done
 SETTINGS, DONE = 'settings.json', 'done.jsonl'
@@ -38,21 +39,45 @@ class Done(NamedTuple):
 class ResultsFolder:
     """Results that a run which was killed has made are not made again.
 
+    ``left`` has the pictures that have none yet.
+
     Args:
         path: Made if it is not there.
         settings: All that results depend on.
-        overwrite: Whether results of other settings make room.
+        pictures: Paths by what results on them are called.
+        overwrite: Whether results of other settings, or of other pictures
+            that were called the same, make room.
 
     Raises:
         ValueError: If other results are there, or what is no result.
+        FolderInUseError: If another run is writing there.
     """
 
     def __init__(
-        self, path: Path, settings: Mapping[str, Any], *, overwrite: bool
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        pictures: Mapping[str, Path],
+        *,
+        overwrite: bool,
     ) -> None:
         self.path = path
+        check_free(str(path))
         self._open(json.loads(json.dumps(settings)), overwrite)
         self._done = {each.name: each for each in self._kept()}
+        self.left = {
+            name: path
+            for name, path in pictures.items()
+            if not self._has(name, path)
+        }
+        other = [name for name in self.left if name in self._done]
+        if other and not overwrite:
+            raise ValueError(
+                f'{str(self.path)!r} has results called {other[0]!r} of '
+                f'{self._done[other[0]].path!r}, not of '
+                f'{str(self.left[other[0]])!r}; --overwrite replaces them, or '
+                'choose another --out'
+            )
 
     def _open(self, settings: Mapping[str, Any], overwrite: bool) -> None:
         file = self.path / SETTINGS
@@ -91,8 +116,7 @@ class ResultsFolder:
                 part.write_text(''.join(whole))
         return [Done(*json.loads(line)) for line in whole]
 
-    def has(self, name: str, path: Path) -> bool:
-        """Whether the results on a picture are kept."""
+    def _has(self, name: str, path: Path) -> bool:
         kept = self._done.get(name)
         return kept is not None and kept.path == str(path.absolute())
 
@@ -113,17 +137,17 @@ class ResultsFolder:
         with (self.path / DONE).open('a') as file:
             file.write(json.dumps(done) + '\n')
 
-    def write_coco(self, names: Sequence[str], classes: Sequence[str]) -> None:
+    def write_coco(self, classes: Sequence[str]) -> None:
         """Write ``predictions.json``: a whole file of COCO's format.
 
+        Pictures are those of all runs, numbered from 1 in the order of names.
+
         Args:
-            names: Of the pictures, in whose order they are numbered from 1;
-                those that are not done are left out.
             classes: Of the model.
         """
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for done in (self._done[n] for n in names if n in self._done):
+        for _, done in sorted(self._done.items()):
             image_id = len(images) + 1
             images.append(
                 {

@@ -77,7 +77,7 @@ class Job:
         formats: Those of `FORMATS` that are written; None for the usual ones.
         score: Objects of less are left out.
         polygons: Whether COCO's file has masks as polygons.
-        overwrite: Whether results of other settings make room.
+        overwrite: As `ResultsFolder` takes it.
         batch_size: Pictures at once.
         device: As `Predictor` takes it.
         amp: Likewise.
@@ -104,7 +104,7 @@ class Job:
         amp: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._pictures = find_pictures(inputs)
+        pictures = find_pictures(inputs)
         self._predictor = predictor = Predictor(
             config,
             checkpoint,
@@ -124,7 +124,9 @@ class Job:
             'batch_size': batch_size,
             'amp': amp,
         }
-        self._folder = ResultsFolder(out, settings, overwrite=overwrite)
+        self._folder = ResultsFolder(
+            out, settings, pictures, overwrite=overwrite
+        )
 
     def run(self) -> list[str]:
         """Do it; gives what was wrong with each picture that was left out.
@@ -139,11 +141,7 @@ class Job:
     def _predict(self) -> list[str]:
         broken: list[str] = []
         read: deque[tuple[str, Path, Pixels]] = deque()
-        left = {
-            name: path
-            for name, path in self._pictures.items()
-            if not self._folder.has(name, path)
-        }
+        left = self._folder.left
         with _progress() as progress:
             task = progress.add_task('', total=len(left))
 
@@ -163,7 +161,7 @@ class Job:
                 progress.advance(task)
         classes = self._predictor.classes
         if 'coco' in self._formats:
-            self._folder.write_coco(list(self._pictures), classes)
+            self._folder.write_coco(classes)
         if {'yolo', 'maps'} & set(self._formats):
             self._folder.write_classes(classes)
         return broken
