@@ -187,7 +187,6 @@ def test_influences_are_what_resamples_show() -> None:
     assert expected.std() == pytest.approx(samples.std(), rel=0.1)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize(
     ('simulate', 'figure', 'on_figure'),
     [
@@ -195,9 +194,20 @@ def test_influences_are_what_resamples_show() -> None:
         (areas, mean_iou, on_mean_iou),
     ],
 )
-@pytest.mark.parametrize('images', [100, 400])
+@pytest.mark.parametrize(
+    ('images', 'simulated'),
+    [
+        pytest.param(100, 1000, marks=pytest.mark.slow),
+        pytest.param(100, SIMULATED, marks=pytest.mark.soak),
+        pytest.param(400, SIMULATED, marks=pytest.mark.soak),
+    ],
+)
 def test_coverage(
-    simulate: Callable, figure: Callable, on_figure: Callable, images: int
+    simulate: Callable,
+    figure: Callable,
+    on_figure: Callable,
+    images: int,
+    simulated: int,
 ) -> None:
     """94 to 96 of 100 intervals hold what all pictures there are would give;
     so do those of the difference of two models."""
@@ -209,7 +219,7 @@ def test_coverage(
         truth.append(figure(drawn, every)[0])
     expected = {'a figure': truth[0], 'a difference': truth[1] - truth[0]}
     held = dict.fromkeys(expected, 0)
-    for number in range(SIMULATED):
+    for number in range(simulated):
         weights = draw_weights(images, 400, number)
         known = []
         for skill in (0.0, 0.1):
@@ -227,9 +237,9 @@ def test_coverage(
         for name, each in zip(expected, (first, difference), strict=True):
             low, high = intervals(*each)
             held[name] += int(low[0] <= expected[name][0] <= high[0])
-    print(f'{simulate.__name__}, {images} images of {SIMULATED}: {held}')
-    assert 0.94 * SIMULATED <= held['a figure'] <= 0.96 * SIMULATED
-    assert 0.94 * SIMULATED <= held['a difference'] <= 0.96 * SIMULATED
+    print(f'{simulate.__name__}, {images} images of {simulated}: {held}')
+    assert 0.94 * simulated <= held['a figure'] <= 0.96 * simulated
+    assert 0.94 * simulated <= held['a difference'] <= 0.96 * simulated
 
 
 @pytest.mark.soak
