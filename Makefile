@@ -28,7 +28,7 @@ train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
 
 # Half of the quick starts' epochs. All is below BENCHMARK_DIR; a second run
-# trains nothing again.
+# trains nothing again. Opens the page where there is a screen.
 BENCHMARK_DIR ?= work_dirs/benchmark
 BENCHMARK_ARGS ?=
 SHAPES = configs/quickstart/mask-rcnn_$(1)_fpn_shapes.py
@@ -40,6 +40,7 @@ benchmark: $(VENV)/ready
 	    --page $(BENCHMARK_DIR)/page.html --json $(BENCHMARK_DIR)/all.json --csv $(BENCHMARK_DIR)/accuracy.csv --markdown $(BENCHMARK_DIR)/tables.md \
 	    --cfg-options train_cfg.max_epochs=2 train_cfg.val_interval=2 param_scheduler.1.end=2 param_scheduler.1.T_max=2 \
 	    $(BENCHMARK_ARGS)
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then $(BIN)/python -m webbrowser -t file://$(abspath $(BENCHMARK_DIR))/page.html; fi
 
 test: $(VENV)/ready
 	$(call PYTEST,$(BIN))

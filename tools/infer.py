@@ -120,6 +120,7 @@ def main() -> None:
         )
     with one_line_errors((OSError,), 1):
         broken = job.run()
+    print(f'results: {args.out}')
     for each in broken:
         tell_error(f'left out: {each}')
     raise SystemExit(bool(broken))

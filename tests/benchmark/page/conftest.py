@@ -112,7 +112,7 @@ def runs(
 def write(runs: dict[str, list[ModelRun]]) -> Callable[..., None]:
     """Write the page of these detectors."""
     figures = read_figures(runs)
-    comparison = compare_models(figures, 100, 0)
+    comparison = compare_models(figures, 1000, 0)
     costs = {
         name: CostRow(
             *(name, Settings(), {'forward': [0.1 * k, 0.1 * k]}),

@@ -48,6 +48,8 @@ def test_page_holds_all_and_no_name_is_read_as_html(
     }
     assert ['SHA-256', '0' * 64] in data['models'][0]['facts']
     assert data['differences'][0]['config'][-2:] == ['-b = 0', '+b = 1']
+    # one of 1,001: not rounded to more than the least that there is
+    assert 0.000999001 in data['differences'][1]['p']
     assert len(data['curves']['box']['mean'][0][0]) == 101
     assert data['curves']['box']['classes'][0] in ('cat', 'dog', EVIL)
     (photo, *_) = [

@@ -261,6 +261,7 @@ def write(
             images=args.images,
             inline_pictures=args.inline_pictures,
         )
+        print(f'page: {args.page}')
 
 
 def _append_cost(path: Path, rows: Sequence[CostRow]) -> None:

@@ -85,7 +85,8 @@ def page_data(
                 'values': numbers(each.values),
                 'low': numbers(each.low),
                 'high': numbers(each.high),
-                'p': numbers(each.p),
+                # the least that there is, is told from others
+                'p': numbers(each.p, 9),
                 'config': _config_difference(
                     *(runs.get(each.first, ()), runs.get(each.second, ()))
                 ),
@@ -97,9 +98,11 @@ def page_data(
     }
 
 
-def numbers(values: FloatArray) -> list[float | None]:
-    """Five decimals, more than the page shows; null for none."""
-    return [round(v, 5) if isfinite(v) else None for v in values.tolist()]
+def numbers(values: FloatArray, decimals: int = 5) -> list[float | None]:
+    """Rounded to more than the page shows; null for none."""
+    return [
+        round(v, decimals) if isfinite(v) else None for v in values.tolist()
+    ]
 
 
 def _cost(row: CostRow | None) -> dict[str, Any]:

@@ -51,4 +51,4 @@ const compact = (value) => (value === undefined ? '\u2013' : Number(value.toPrec
 const OF_A_CLASS = ': ';
 const mainFigures = data.figures.map((name, index) => [name, index]).filter(([name]) => !name.includes(OF_A_CLASS));
 const leastP = 2 / (data.resamples + 1);
-const showP = (p) => (p === null ? '\u2013' : p <= leastP ? `< ${leastP.toFixed(3)}` : p.toFixed(3));
+const showP = (p) => (p === null ? '\u2013' : p < leastP + 1e-8 ? `< ${leastP.toFixed(3)}` : p.toFixed(3));
