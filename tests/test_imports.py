@@ -44,6 +44,7 @@ MAY_IMPORT = {
         'engine',
         'registry',
     ],
+    'command': ['preflight', 'ops.backend'],
     'projects': ['checkpoint.matching.classes', 'datasets', 'preflight'],
     'predict': [
         'checkpoint',

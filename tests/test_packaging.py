@@ -1,5 +1,6 @@
 """What a wheel holds, and what an installed vitdense finds."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,37 @@ def test_installed_wheel_finds_its_configs(
     base = 'vitdense::pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
     (tmp_path / 'heir.py').write_text(f'_base_ = {base!r}')
     run(sys.executable, '-c', INHERITS, cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_quick_start_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+    """By the command, in a folder that has no clone: trained and scored."""
+    site = tmp_path / 'site'
+    run('pip', 'install', '--no-deps', '--target', str(site), str(wheel))
+    # what `bin/vitdense` does, which finds packages by the environment alone
+    script = site / 'bin' / 'vitdense'
+    name = 'mask-rcnn_pvt-v2-b0_fpn_shapes'
+    few = (
+        'train_dataloader.dataset.indices=8',
+        'train_cfg.max_epochs=1',
+        'val_dataloader.dataset.indices=4',
+        'test_dataloader.dataset.indices=4',
+    )
+    environment = os.environ | {'PYTHONPATH': str(site)}
+    for args in (
+        ('train', name, '--cfg-options', *few),
+        ('test', name, f'work_dirs/{name}/epoch_1.pth', '--cfg-options', *few),
+    ):
+        done = subprocess.run(
+            [sys.executable, str(script), *args],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert 'coco/segm_mAP' in done.stdout + done.stderr
 
 
 def test_checkout_finds_its_configs() -> None:

@@ -17,6 +17,7 @@ from vitdense.preflight.kinds import (
     check_types,
 )
 from vitdense.preflight.options import CommonOptions
+from vitdense.preflight.ready_configs import find_config
 from vitdense.preflight.values import check_values
 
 # The visualization hook of each library that a config may be written for.
@@ -35,13 +36,12 @@ def load_config(options: CommonOptions) -> Config:
     """Read a config and what the options change in it.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file, and no ready config of
+            that name.
         ValueError: If it is written for neither mmdet nor mmseg, or an
             option names a key that nothing reads.
     """
-    path = options.config
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no config at {path!r}')
+    path = str(find_config(options.config))
     before = Config.fromfile(path)
     cfg = copy.deepcopy(before)
     for key, value in options.cfg_options.items():

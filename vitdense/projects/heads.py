@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from types import MappingProxyType
 
 from mmengine.config import Config
 
+from vitdense.preflight.ready_configs import CONFIGS
 from vitdense.projects.found import DETECTION, SEGMENTATION
 
-BASES = Path(__file__).parents[1] / '.mim' / 'configs' / '_base_'
+BASES = CONFIGS / '_base_'
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from vitdense.benchmark.build import find_class, outputs_of
 from vitdense.benchmark.names import LIBRARIES, parse_backbone
 from vitdense.preflight.cli import nothing_shown
 from vitdense.preflight.readers import parameters
+from vitdense.preflight.ready_configs import CONFIGS
 
-CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 BASES = CONFIGS / '_base_' / 'backbones'
 # large enough for windows and patches, and a multiple of their strides
 SIDE_PX = 256

@@ -7,9 +7,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from vitdense.benchmark.sweep.backbones import CONFIGS, Backbone
+from vitdense.benchmark.sweep.backbones import Backbone
 from vitdense.preflight.cli import nothing_shown
 from vitdense.preflight.readers import parameters, resolve
+from vitdense.preflight.ready_configs import CONFIGS
 
 RECIPES = CONFIGS / '_base_' / 'recipes'
 

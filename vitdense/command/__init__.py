@@ -1,0 +1,1 @@
+"""The command ``vitdense``: the tools, without a clone."""
