@@ -51,6 +51,7 @@ MAY_IMPORT = {
         'engine.work_folder',
         'preflight',
     ],
+    'visualize': ['preflight'],
     'benchmark': [
         'predict.colours',
         'backbones.pyramid',
