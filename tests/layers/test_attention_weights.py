@@ -15,6 +15,11 @@ MODELS = {
     'strided keys': ('PVT', {'arch': 'v2-b0'}),
     'pooled keys': ('PVT', {'arch': 'v2-b2-li'}),
     'convolved keys': ('CvT', {'arch': '13'}),
+    'rotary': ('ViT', {'arch': 'dinov3-s', 'out_indices': [0]}),
+    'windows': (
+        'ViT',
+        {'arch': 'vitdet-b', 'out_indices': [0, 2]},
+    ),
     'all keys': ('T2TViT', {'arch': '7'}),
 }
 
@@ -35,7 +40,7 @@ def test_weights_times_values(kind: str) -> None:
         module.proj.register_forward_pre_hook(
             lambda _m, inputs, made=made: made.append(inputs[0])
         )
-    model(torch.randn(1, 3, 64, 96))
+    model(torch.randn(1, 3, 64, 304))
     assert modules
     for module in modules:
         q, k, v, out = kept[module]
