@@ -11,7 +11,7 @@ from vitdense.backbones.t2t.module import T2TAttention, T2TPerformer
 from vitdense.backbones.t2t.performer import performer_weights
 from vitdense.layers.attention import Attention, attention_weights
 
-MODELS = {
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     'strided keys': ('PVT', {'arch': 'v2-b0'}),
     'pooled keys': ('PVT', {'arch': 'v2-b2-li'}),
     'convolved keys': ('CvT', {'arch': '13'}),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from interpreter import ROOT
 
@@ -42,9 +43,9 @@ def test_resumed_runs_join_in_every_panel(runs):
     panels = draw(read, keys).axes
     assert [panel.get_title() for panel in panels] == keys
     joined, other = panels[0].lines
-    assert list(joined.get_xdata()) == [1, 2, 3, 4, 5, 6]
-    assert list(joined.get_ydata()) == [4, 4, 2, 2, 2, 2]
-    assert list(other.get_xdata()) == [1, 2, 3]
+    assert np.asarray(joined.get_xdata()).tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.asarray(joined.get_ydata()).tolist() == [4, 4, 2, 2, 2, 2]
+    assert np.asarray(other.get_xdata()).tolist() == [1, 2, 3]
     assert [line.get_label() for line in panels[2].lines] == ['a', 'b']
 
 
