@@ -30,8 +30,8 @@ def parse_args() -> argparse.Namespace:
         '--keys',
         nargs='+',
         metavar='KEY',
-        help='what to draw, such as loss lr coco/bbox_mAP (default: these '
-        'and other scores that a run has)',
+        help='what to draw, such as loss lr coco/bbox_mAP (default: what '
+        'a run has of these, coco/segm_mAP and mIoU)',
     )
     parser.add_argument(
         '--out',
