@@ -52,6 +52,7 @@ MAY_IMPORT = {
         'engine.work_folder',
         'preflight',
     ],
+    'visualize': ['preflight'],
     'benchmark': [
         'predict.colours',
         'backbones.pyramid',

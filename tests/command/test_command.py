@@ -56,9 +56,9 @@ def test_tools_are_named_as_called(vitdense):
 
 
 def test_unknown_command(vitdense):
-    code, out, err = vitdense('trian')
+    code, out, err = vitdense('trainn')
     assert (code, out) == (2, '')
-    assert err.startswith('error: vitdense trian: no such command; choose')
+    assert err.startswith('error: vitdense trainn: no such command; choose')
     assert err.count('\n') == 1
 
 

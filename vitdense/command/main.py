@@ -20,6 +20,7 @@ OF_TOOLS = {
     'convert': "turn a checkpoint into vitdense's layout, and back",
     'gather': 'make one file of a checkpoint in parts',
     'new-project': 'write a config for your own data',
+    'plot-logs': 'draw losses, learning rates and scores of trainings',
     'replay': 'run once more the step on which a training stopped',
 }
 # where the file is called otherwise
@@ -28,6 +29,7 @@ FILES = {
     'convert': 'convert_checkpoint',
     'gather': 'gather_checkpoint',
     'new-project': 'new_project',
+    'plot-logs': 'plot_logs',
     'replay': 'replay_batch',
 }
 OWN: dict[str, tuple[str, Callable[[list[str]], int]]] = {

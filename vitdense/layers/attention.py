@@ -53,6 +53,30 @@ def _attend(
     return out.transpose(1, 2).flatten(2)
 
 
+def attention_weights(
+    q: Tensor, k: Tensor, num_heads: int, scale: float | None
+) -> Tensor:
+    """(B, N, C), (B, M, C) -> (B, h, N, M): what each query takes of each key.
+
+    For looking at: unlike ``attend``, this builds the map. Give it the few
+    queries that are of interest.
+
+    Args:
+        q: Queries.
+        k: Keys.
+        num_heads: Heads that the channels are divided into.
+        scale: As in ``attend``.
+    """
+    q, k = (
+        t.unflatten(2, (num_heads, -1)).transpose(1, 2).flatten(0, 1)
+        for t in (q, k)
+    )
+    # one-hot values come out as the weights that they were taken with
+    one_hot = torch.eye(k.shape[1], dtype=k.dtype, device=k.device)
+    out = attend(q, k, one_hot.expand(len(k), -1, -1), 1, scale)
+    return out.unflatten(0, (-1, num_heads))
+
+
 def query_parts(q: Tensor, num_heads: int) -> int:
     """In how many parts the queries are attended to side by side.
 

@@ -46,6 +46,21 @@ def performer_attend(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Tensor:
     return out.to(v.dtype)
 
 
+def performer_weights(q: Tensor, k: Tensor, w: Tensor) -> Tensor:
+    """(B, N, C), (B, M, C), (m, C) -> (B, N, M): the attention it implies.
+
+    For looking at: unlike ``performer_attend``, this builds the map.
+
+    Args:
+        q: Queries.
+        k: Keys.
+        w: Random features.
+    """
+    # one-hot values come out as the weights that they were taken with
+    one_hot = torch.eye(k.shape[1], dtype=k.dtype, device=k.device)
+    return performer_attend(q, k, one_hot.expand(len(k), -1, -1), w)
+
+
 def _full_precision(device_type: str) -> AbstractContextManager[Any]:
     # there is no autocast on 'meta', where FLOPs are counted
     if not torch.amp.is_autocast_available(device_type):

@@ -1,0 +1,1 @@
+"""Looking at what a training has, sees and learns."""
