@@ -208,7 +208,9 @@ def _block(
 ) -> Block:
     dim, heads = arch.dim, arch.heads
     if arch.positions == 'rotary':
-        qkv: nn.Module = RotaryQKV(dim, heads, bias=arch.qkv_bias)
+        qkv: nn.Module = RotaryQKV(
+            dim, heads, bias=arch.qkv_bias, window=window
+        )
     else:
         qkv = LinearQKV(dim, KeepKeys(), bias=arch.qkv_bias)
     if window:
