@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+import vitdense
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., str]
@@ -199,7 +202,13 @@ def detect(
 def test_ade20k(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
-    log = train_and_test(command, config, tmp_path, ade_options(shared))
+    options = ade_options(shared)
+    if config == LINEAR:  # what is frozen has to be loaded
+        file = tmp_path / 'backbone.pth'
+        torch.save(vitdense.ViT('dinov3-s').state_dict(), file)
+        options.append(f'model.backbone.init_cfg.checkpoint={file}')
+        options.remove('model.backbone.init_cfg=None')
+    log = train_and_test(command, config, tmp_path, options)
     assert 'mIoU' in log
 
 

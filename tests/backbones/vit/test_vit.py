@@ -290,6 +290,59 @@ def test_finite_at_any_size(
     assert levels[0].isfinite().all()
 
 
+@pytest.mark.parametrize('hw', [(33, 47), (64, 96)])
+@torch.no_grad()
+def test_stem_gives_its_maps(hw: tuple[int, int]) -> None:
+    """Strides 4 and 8, as the stem's own convolutions take them."""
+    plain = ViT(PARALLEL, out_indices=(3,)).eval()
+    model = ViT(PARALLEL, out_indices=(3,), stem_indices=(0, 1)).eval()
+    model.load_state_dict(plain.state_dict())
+    assert model.out_channels == (4, 4, 16)
+    assert model.out_strides == (4, 8, 16)
+    taken: list[Tensor] = []
+    stem: Any = model.stages[0].patch_embed.proj
+    for conv in stem.convs[1:]:
+        conv.register_forward_hook(
+            lambda _, given, __: taken.append(to_map(*given))
+        )
+    batch = images(*hw)
+    levels = model(batch)
+    assert [tuple(x.shape[1:]) for x in levels] == [
+        (c, *(-(-size // 16) * 16 // stride for size in hw))
+        for c, stride in zip(
+            model.out_channels, model.out_strides, strict=True
+        )
+    ]
+    for level, expected in zip(levels, taken, strict=False):
+        assert torch.equal(level, expected)
+    torch.testing.assert_close(levels[-1], plain(batch)[0])
+    assert stem.take() == []
+
+
+def test_stem_maps_learn() -> None:
+    model = ViT(PARALLEL, out_indices=(0,), stem_indices=(1,))
+    model(images(32, 32))[0].square().mean().backward()
+    stem: Any = model.stages[0].patch_embed.proj
+    assert stem.convs[1].weight.grad.any()
+    assert stem.convs[2].weight.grad is None
+
+
+@pytest.mark.parametrize(
+    ('arch', 'stem_indices', 'message'),
+    [
+        (SMALL, (0,), r"stem_indices=\(0,\) .* out of \(\) with stem='patch'"),
+        (PARALLEL, (1, 0), r'must be ascending and out of \(0, 1\)'),
+        (PARALLEL, (2,), r"out of \(0, 1\) with stem='hmlp'"),
+        (PARALLEL, 0, 'stem_indices=0 must be'),
+    ],
+)
+def test_bad_stem_indices(
+    arch: dict[str, Any], stem_indices: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ViT(arch, stem_indices=stem_indices)
+
+
 @torch.no_grad()
 def test_padding_is_below_and_on_the_right() -> None:
     """Cell (i, j) is the patch from pixel (14 i, 14 j) on."""

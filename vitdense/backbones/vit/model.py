@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vitdense.backbones.arch import is_integer
 from vitdense.backbones.family import Family
 from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.backbones.stage import Stage
@@ -38,6 +39,8 @@ from vitdense.layers.mlp import GELU, Mlp
 from vitdense.layers.token_conv import PatchConv
 from vitdense.registry import MODELS
 
+# of the maps that the stem 'hmlp' makes on its way
+STEM_STRIDES = (4, 8)
 TABLES = {'learned': LearnedPositions, 'sinusoid': SinusoidPositions}
 
 
@@ -98,6 +101,10 @@ class ViT(PyramidBackbone):
             final norm too.
         norm_eval, with_cp, init_cfg, tune: See ``PyramidBackbone``. Only the
             stem 'hmlp' has BatchNorms.
+        stem_indices: Convolutions of the stem 'hmlp' whose maps are output
+            before the blocks', ascending: 0 is that of stride 4, 1 of
+            stride 8, each of a quarter of the channels, and not normed
+            again.
 
     Raises:
         ValueError, TypeError: If an argument does not fit, naming it.
@@ -118,7 +125,10 @@ class ViT(PyramidBackbone):
         | Sequence[Mapping[str, Any]]
         | None = None,
         tune: str | Mapping[str, Any] = 'all',
+        stem_indices: Sequence[int] = (),
     ) -> None:
+        # stages are built by the base class, which knows of no stem
+        self._stem_indices = stem_indices
         super().__init__(
             arch,
             in_channels,
@@ -130,6 +140,11 @@ class ViT(PyramidBackbone):
             init_cfg,
             tune,
         )
+        self.stem_indices = tuple(stem_indices)
+        count = len(self.stem_indices)
+        self.out_channels = (self.arch.dim // 4,) * count + self.out_channels
+        strides = tuple(STEM_STRIDES[i] for i in self.stem_indices)
+        self.out_strides = strides + self.out_strides
         self.norm = nn.LayerNorm(self.arch.dim, eps=self.arch.norm_eps)
         self._freeze()
 
@@ -142,7 +157,7 @@ class ViT(PyramidBackbone):
         self, arch: ViTArch, in_channels: int, drop_path_rate: float
     ) -> Iterator[Stage]:
         """Yields the blocks, the first of them with the embedding."""
-        embedding = _embedding(arch, in_channels)
+        embedding = _embedding(arch, in_channels, self._checked_stem(arch))
         embed: nn.Module = embedding
         stride = arch.stride
         for index, rate in enumerate(ramp(drop_path_rate, arch.depth)):
@@ -161,6 +176,33 @@ class ViT(PyramidBackbone):
             yield stage
             embed, stride = Carry(), 1
 
+    def _checked_stem(self, arch: ViTArch) -> tuple[int, ...]:
+        given = self._stem_indices
+        listed = isinstance(given, list | tuple)
+        chosen = tuple(given) if listed else ()
+        valid = range(len(STEM_STRIDES) if arch.stem == 'hmlp' else 0)
+        if (
+            not listed
+            or not all(is_integer(i) and i in valid for i in chosen)
+            or list(chosen) != sorted(set(chosen))
+        ):
+            raise ValueError(
+                f'ViT: stem_indices={given!r} must be ascending and out of '
+                f'{tuple(valid)} with stem={arch.stem!r}'
+            )
+        return chosen
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) -> levels, the stem's before the blocks'.
+
+        As that of the base class.
+        """
+        levels = super().forward(images)
+        if not self.stem_indices:
+            return levels
+        stem: Any = self.stages[0].patch_embed.proj
+        return (*stem.take(), *levels)
+
     def level(
         self, stage: Stage, tokens: Tensor, hw: tuple[int, int]
     ) -> Tensor:
@@ -174,10 +216,12 @@ class ViT(PyramidBackbone):
             self.norm.requires_grad_(False).eval()
 
 
-def _embedding(arch: ViTArch, in_channels: int) -> Embedding:
+def _embedding(
+    arch: ViTArch, in_channels: int, stem_indices: tuple[int, ...]
+) -> Embedding:
     multiple = arch.patch
     if arch.stem == 'hmlp':
-        stem: nn.Module = HMLPStem(in_channels, arch.dim)
+        stem: nn.Module = HMLPStem(in_channels, arch.dim, stem_indices)
     elif arch.stem == 'conv':
         stem = ConvStem(
             in_channels, arch.dim, arch.stem_kernel, arch.stem_convs
