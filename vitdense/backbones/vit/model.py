@@ -14,34 +14,18 @@ from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.backbones.stage import Stage
 from vitdense.backbones.vit.archs import ARCHS, ViTArch
 from vitdense.backbones.vit.block import CCTBlock, ParallelBlock
-from vitdense.backbones.vit.embedding import (
-    Carry,
-    ConvStem,
-    Embedding,
-    HMLPStem,
-)
+from vitdense.backbones.vit.build import build_block, build_embedding
+from vitdense.backbones.vit.embedding import Carry
 from vitdense.backbones.vit.layouts import LAYOUTS
-from vitdense.backbones.vit.mlp import SwiGLU
-from vitdense.backbones.vit.positions import (
-    LearnedPositions,
-    SinusoidPositions,
-)
 from vitdense.backbones.vit.published import PUBLISHED
 from vitdense.backbones.vit.reference import levels
-from vitdense.backbones.vit.rotary import RotaryQKV
-from vitdense.backbones.vit.windows import WindowedAttention
-from vitdense.layers.attention import Attention, KeepKeys, LinearQKV
 from vitdense.layers.block import Block
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
-from vitdense.layers.layer_scale import LayerScale
-from vitdense.layers.mlp import GELU, Mlp
-from vitdense.layers.token_conv import PatchConv
 from vitdense.registry import MODELS
 
 # of the maps that the stem 'hmlp' makes on its way
 STEM_STRIDES = (4, 8)
-TABLES = {'learned': LearnedPositions, 'sinusoid': SinusoidPositions}
 
 
 class BlockStage(Stage):
@@ -157,18 +141,20 @@ class ViT(PyramidBackbone):
         self, arch: ViTArch, in_channels: int, drop_path_rate: float
     ) -> Iterator[Stage]:
         """Yields the blocks, the first of them with the embedding."""
-        embedding = _embedding(arch, in_channels, self._checked_stem(arch))
+        embedding = build_embedding(
+            arch, in_channels, self._checked_stem(arch)
+        )
         embed: nn.Module = embedding
         stride = arch.stride
         for index, rate in enumerate(ramp(drop_path_rate, arch.depth)):
             window = arch.window if index in arch.windowed else 0
             if arch.blocks == 'parallel':
                 block: nn.Module = ParallelBlock(
-                    _block(arch, Block, window, rate) for _ in range(2)
+                    build_block(arch, Block, window, rate) for _ in range(2)
                 )
             else:
                 kind = CCTBlock if arch.blocks == 'cct' else Block
-                block = _block(arch, kind, window, rate)
+                block = build_block(arch, kind, window, rate)
             stage = BlockStage(
                 embed, block, arch.dim, stride, embedding.num_prefix
             )
@@ -214,68 +200,3 @@ class ViT(PyramidBackbone):
         # the base class freezes before there is a norm
         if self.frozen_stages == len(self.stages) and hasattr(self, 'norm'):
             self.norm.requires_grad_(False).eval()
-
-
-def _embedding(
-    arch: ViTArch, in_channels: int, stem_indices: tuple[int, ...]
-) -> Embedding:
-    multiple = arch.patch
-    if arch.stem == 'hmlp':
-        stem: nn.Module = HMLPStem(in_channels, arch.dim, stem_indices)
-    elif arch.stem == 'conv':
-        stem = ConvStem(
-            in_channels, arch.dim, arch.stem_kernel, arch.stem_convs
-        )
-        multiple = 1  # its convolutions pad by themselves
-    else:
-        stem = PatchConv(in_channels, arch.dim, arch.patch)
-    positions = None
-    if arch.positions in TABLES:
-        positions = TABLES[arch.positions](
-            arch.position_px // arch.stride,
-            arch.dim,
-            class_slot=arch.class_slot,
-            resize=arch.resize,
-        )
-    return Embedding(
-        stem,
-        arch.dim,
-        multiple,
-        positions,
-        class_token=arch.class_token,
-        registers=arch.registers,
-    )
-
-
-def _block(
-    arch: ViTArch, kind: type[Block], window: int, drop_path_rate: float
-) -> Block:
-    dim, heads = arch.dim, arch.heads
-    if arch.positions == 'rotary':
-        qkv: nn.Module = RotaryQKV(
-            dim, heads, bias=arch.qkv_bias, window=window
-        )
-    else:
-        qkv = LinearQKV(dim, KeepKeys(), bias=arch.qkv_bias)
-    if window:
-        num_prefix = int(arch.class_token) + arch.registers
-        attn: Attention = WindowedAttention(
-            dim, heads, qkv, window=window, num_prefix=num_prefix
-        )
-    else:
-        attn = Attention(dim, heads, qkv)
-    hidden = round(dim * arch.mlp_ratio)
-    swiglu = arch.mlp == 'swiglu'
-    ls1, ls2 = (
-        LayerScale(dim, arch.layer_scale) if arch.layer_scale else None
-        for _ in range(2)
-    )
-    return kind(
-        dim,
-        attn,
-        SwiGLU(dim, hidden) if swiglu else Mlp(dim, hidden, GELU),
-        norm_eps=arch.norm_eps,
-        drop_path_rate=drop_path_rate,
-        ls1=ls1,
-        ls2=ls2,
-    )
