@@ -155,7 +155,11 @@ def test_whole_files(train: Train, tmp_path: Path) -> None:
     torch.save(meta, tmp_path / 'changed.pth')
     begun = train(init_from=str(tmp_path / 'changed.pth'), **tune)
     assert not begun.parts['model'].backbone.base_loaded
-    scratch = train(model__backbone__init_cfg=None, **tune)
+    scratch = train(
+        init_from=str(tmp_path / 'changed.pth'),
+        model__backbone__init_cfg=None,
+        **tune,
+    )
     assert not scratch.parts['model'].backbone.base_loaded
     # a model without adapters, as one to begin from
     plain = train().parts['model'].state_dict()

@@ -6,9 +6,10 @@ import pytest
 from small_runs import DETECTOR
 from torch import nn
 
+import vitdense
 from vitdense.preflight.classes import check_num_classes
 from vitdense.preflight.config import load_config
-from vitdense.preflight.model import check_parts
+from vitdense.preflight.model import check_frozen, check_parts
 from vitdense.preflight.options import CommonOptions
 
 
@@ -74,3 +75,31 @@ def test_an_option_that_leads_nowhere(option: str) -> None:
     with pytest.raises((ValueError, LookupError, TypeError)) as told:
         load_config(options)
     assert str(told.value.args[0]).startswith(f'--cfg-options {option}: ')
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'tune': 'none'}, "model.backbone.tune='none' would keep random"),
+        ({'tune': 'attention'}, "tune='attention' .*--init-from or load_from"),
+        (
+            {'frozen_stages': 1},
+            'frozen_stages=1 would keep .*frozen_stages=-1',
+        ),
+        ({'frozen_stages': 0}, None),
+        ({}, None),
+    ],
+)
+def test_frozen_without_weights(
+    options: dict[str, Any], said: str | None
+) -> None:
+    made = nn.Module()
+    arch = dict(dim=16, depth=1, heads=2)
+    made.backbone = vitdense.ViT(arch, **options)
+    if said is None:
+        check_frozen(made)
+        return
+    with pytest.raises(ValueError, match=said):
+        check_frozen(made)
+    made.backbone.base_loaded = True
+    check_frozen(made)

@@ -59,6 +59,10 @@ TINY |= {
         'ViT',
         dict(FREE, positions='sinusoid', patch=8, window=4, depth=3),
     ),
+    'vit-windowed-rotary': (
+        'ViT',
+        dict(FREE, positions='rotary', patch=8, window=4, depth=3),
+    ),
     'vit-cct': (
         'ViT',
         dict(

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+import vitdense
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., str]
@@ -31,9 +34,21 @@ UPERNETS = (
     'cvt/upernet_cvt-13_8xb2-160k_ade20k-512x512.py',
     't2t/upernet_t2t-14_8xb2-160k_ade20k-512x512.py',
 )
+# Plain ViTs, whose pyramids are made by the neck: LSJ, cropped.
+PLAIN = {
+    'small': 'vit/mask-rcnn_vit-vitdet-b_sfp_lsj-100e_coco.py',
+    'dinov2-s-reg': 'vit/mask-rcnn_vit-dinov2-s_sfp_lsj-100e_coco.py',
+    'dinov3-s': 'vit/mask-rcnn_vit-dinov3-s_sfp_lsj-100e_coco.py',
+}
+PLAIN_UPERNETS = {
+    'small': 'vit/upernet_vit-base_8xb2-160k_ade20k-512x512.py',
+    'dinov2-s-reg': 'vit/upernet_vit-dinov2-s_8xb2-160k_ade20k-512x512.py',
+    'dinov3-s': 'vit/upernet_vit-dinov3-s_8xb2-160k_ade20k-512x512.py',
+}
+RESIZED = 'train_dataloader.dataset.pipeline.2.scale=(160,128)'
 # An untrained detector is sure of nothing: keep its best guesses all the same.
 GUESSES = {
-    **dict.fromkeys(MASK_RCNNS, 'model.test_cfg.rcnn'),
+    **dict.fromkeys((*MASK_RCNNS, *PLAIN.values()), 'model.test_cfg.rcnn'),
     RETINANET: 'model.test_cfg',
 }
 
@@ -60,8 +75,8 @@ def coco_options(shared: Path, config: str, work_dir: Path) -> list[str]:
     root = shared / 'data' / 'coco_tiny'
     return [
         *loader_options(root, batch_size=2),
-        'train_dataloader.dataset.pipeline.2.scale=(160,128)',
         'train_cfg.max_epochs=1',
+        'train_cfg.val_interval=1',
         'default_hooks.logger.interval=1',
         f'{GUESSES[config]}.score_thr=0.0',
         f'{GUESSES[config]}.max_per_img=20',
@@ -144,9 +159,33 @@ def mostly_slow(configs: tuple[str, ...]) -> list[Any]:
 def test_coco(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
-    options = coco_options(shared, config, tmp_path)
+    options = [*coco_options(shared, config, tmp_path), RESIZED]
+    detect(command, config, tmp_path, options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arch', PLAIN)
+def test_plain_vits_on_coco(
+    shared: Path, command: Command, tmp_path: Path, arch: str
+) -> None:
+    config = PLAIN[arch]
+    options = [
+        *coco_options(shared, config, tmp_path),
+        'train_dataloader.dataset.pipeline.3.scale=(160,160)',
+        'train_dataloader.dataset.pipeline.3.ratio_range=(0.8,1.2)',
+        'train_dataloader.dataset.pipeline.4.crop_size=(160,160)',
+        f'model.backbone.arch={arch}',
+        'model.neck.in_channels=[384]',
+    ]
+    detect(command, config, tmp_path, options)
+
+
+def detect(
+    command: Command, config: str, tmp_path: Path, options: list[str]
+) -> None:
+    """Train and test a detector: the same figures, of the same guesses."""
     log = train_and_test(command, config, tmp_path, options)
-    kinds = ['bbox', 'segm'] if config in MASK_RCNNS else ['bbox']
+    kinds = ['bbox'] if config == RETINANET else ['bbox', 'segm']
     for kind in kinds:
         assert f'coco/{kind}_AR@100' in log
         before, after = (
@@ -163,7 +202,34 @@ def test_coco(
 def test_ade20k(
     shared: Path, command: Command, tmp_path: Path, config: str
 ) -> None:
-    log = train_and_test(command, config, tmp_path, ade_options(shared))
+    options = ade_options(shared)
+    if config == LINEAR:  # what is frozen has to be loaded
+        file = tmp_path / 'backbone.pth'
+        torch.save(vitdense.ViT('dinov3-s').state_dict(), file)
+        options.append(f'model.backbone.init_cfg.checkpoint={file}')
+        options.remove('model.backbone.init_cfg=None')
+    log = train_and_test(command, config, tmp_path, options)
+    assert 'mIoU' in log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('arch', PLAIN_UPERNETS)
+def test_plain_vits_on_ade20k(
+    shared: Path, command: Command, tmp_path: Path, arch: str
+) -> None:
+    config = PLAIN_UPERNETS[arch]
+    options = [*ade_options(shared), f'model.backbone.arch={arch}']
+    if arch == 'small':  # as wide as the config of another arch is not
+        options += [
+            f'model.{name}.in_channels={channels}'
+            for name, channels in (
+                ('neck', [384] * 4),
+                ('decode_head', [384] * 4),
+                ('auxiliary_head', 384),
+            )
+        ]
+        options.append('model.neck.out_channels=384')
+    log = train_and_test(command, config, tmp_path, options)
     assert 'mIoU' in log
 
 
@@ -174,7 +240,7 @@ def test_tools_of_the_libraries(
     """The same configs train under mmdet's and mmseg's own tools."""
     if library == 'mmdet':
         config = RETINANET
-        options = coco_options(shared, config, tmp_path)
+        options = [*coco_options(shared, config, tmp_path), RESIZED]
     else:
         config = SEMANTIC_FPN
         options = ade_options(shared)

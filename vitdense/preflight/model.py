@@ -84,6 +84,35 @@ def _head_channels(
     return channels, [declared[index] for index in indices]
 
 
+def check_frozen(model: nn.Module, *, whole_loaded: bool = False) -> None:
+    """See that what a backbone keeps as it is has been loaded.
+
+    Args:
+        model: The model, with the weights that ``init_cfg`` gives it.
+        whole_loaded: Whether all of the model is of a checkpoint.
+
+    Raises:
+        ValueError: If heads would learn from random features.
+    """
+    inner = getattr(model, 'module', model)
+    for prefix, backbone in tuned(inner):
+        kept = not any(p.requires_grad for p in backbone.parameters())
+        loaded = whole_loaded or backbone.base_loaded
+        if loaded or not (kept or backbone.base_names()):
+            continue
+        settings = 'frozen_stages', backbone.frozen_stages
+        if backbone.tuning.type != 'all':
+            settings = 'tune', backbone.tuning.type
+        place = f'model.{prefix}'
+        raise ValueError(
+            f'{place}{settings[0]}={settings[1]!r} would keep random weights, '
+            f'since nothing loads any; choose {place}init_cfg='
+            "dict(type='Pretrained', checkpoint=...), --init-from or "
+            f"load_from, or let all learn: {place}tune='all', "
+            f'{place}frozen_stages=-1'
+        )
+
+
 def pretrained_file(cfg: Config) -> str | None:
     """The file of the backbone's pretrained weights, if it is one."""
     model = cfg.model.get('module', cfg.model)

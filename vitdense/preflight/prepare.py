@@ -38,6 +38,7 @@ from vitdense.preflight.fine_tuning import begin_from
 from vitdense.preflight.kinds import TESTED, TRAINED, check_sections
 from vitdense.preflight.model import (
     check_exists,
+    check_frozen,
     check_parts,
     check_training_state,
     check_weights,
@@ -179,6 +180,8 @@ def _check(
     prepared.notes += changes
     if 'train' in splits:
         rehearsal.set_weights()
+        loaded = bool(starts or cfg.model.get('init_cfg'))
+        check_frozen(rehearsal.model, whole_loaded=loaded)
     if starts:
         start, content, broken = read_first_whole(starts)
         cfg.load_from = start

@@ -1,5 +1,6 @@
 # ViTDet's: a simple feature pyramid in place of FPN, two convolutions in the
-# RPN, four in the heads of boxes and masks, normed over channels.
+# RPN, four in the heads of boxes and masks, normed over channels: detectron2's
+# configs/common/models/mask_rcnn_vitdet.py.
 _base_ = './mask-rcnn_fpn.py'
 
 __norm = dict(type='vitdense.ChannelNorm', eps=1e-6)

@@ -1,5 +1,6 @@
 # DINOv3's for its linear head: 40 000 iterations of 8 GPUs x 2 images, a
-# warm-up, and the cosine that one cycle of the whole length has from there on.
+# warm-up, and the cosine that one cycle of the whole length has from there on:
+# dinov3/eval/segmentation/configs/config-ade20k-linear-training.yaml.
 _base_ = './poly_80k.py'
 
 train_cfg = dict(max_iters=40000, val_interval=5000)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.backbones.vit import ViT
+from vitdense.backbones.vit.rotary import RotaryQKV
+from vitdense.backbones.vit.windows import to_windows
 from vitdense.checkpoint import load_backbone
 from vitdense.layers.tokens import to_map
 
@@ -134,6 +136,10 @@ class TestCCT(PlainContract):
         for kernel, stride in ((7, 2), (3, 2)) * 2:
             size = (size + 2 * (kernel // 2) - kernel) // stride + 1
         return [size] * 4
+
+
+class TestWindowedDINOv3(PlainContract):
+    arch = {**DINOV3, 'window': 3, 'global_blocks': (3,)}  # noqa: RUF012
 
 
 class TestWindowed(PlainContract):
@@ -284,6 +290,59 @@ def test_finite_at_any_size(
     assert levels[0].isfinite().all()
 
 
+@pytest.mark.parametrize('hw', [(33, 47), (64, 96)])
+@torch.no_grad()
+def test_stem_gives_its_maps(hw: tuple[int, int]) -> None:
+    """Strides 4 and 8, as the stem's own convolutions take them."""
+    plain = ViT(PARALLEL, out_indices=(3,)).eval()
+    model = ViT(PARALLEL, out_indices=(3,), stem_indices=(0, 1)).eval()
+    model.load_state_dict(plain.state_dict())
+    assert model.out_channels == (4, 4, 16)
+    assert model.out_strides == (4, 8, 16)
+    taken: list[Tensor] = []
+    stem: Any = model.stages[0].patch_embed.proj
+    for conv in stem.convs[1:]:
+        conv.register_forward_hook(
+            lambda _, given, __: taken.append(to_map(*given))
+        )
+    batch = images(*hw)
+    levels = model(batch)
+    assert [tuple(x.shape[1:]) for x in levels] == [
+        (c, *(-(-size // 16) * 16 // stride for size in hw))
+        for c, stride in zip(
+            model.out_channels, model.out_strides, strict=True
+        )
+    ]
+    for level, expected in zip(levels, taken, strict=False):
+        assert torch.equal(level, expected)
+    torch.testing.assert_close(levels[-1], plain(batch)[0])
+    assert stem.take() == []
+
+
+def test_stem_maps_learn() -> None:
+    model = ViT(PARALLEL, out_indices=(0,), stem_indices=(1,))
+    model(images(32, 32))[0].square().mean().backward()
+    stem: Any = model.stages[0].patch_embed.proj
+    assert stem.convs[1].weight.grad.any()
+    assert stem.convs[2].weight.grad is None
+
+
+@pytest.mark.parametrize(
+    ('arch', 'stem_indices', 'message'),
+    [
+        (SMALL, (0,), r"stem_indices=\(0,\) .* out of \(\) with stem='patch'"),
+        (PARALLEL, (1, 0), r'must be ascending and out of \(0, 1\)'),
+        (PARALLEL, (2,), r"out of \(0, 1\) with stem='hmlp'"),
+        (PARALLEL, 0, 'stem_indices=0 must be'),
+    ],
+)
+def test_bad_stem_indices(
+    arch: dict[str, Any], stem_indices: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ViT(arch, stem_indices=stem_indices)
+
+
 @torch.no_grad()
 def test_padding_is_below_and_on_the_right() -> None:
     """Cell (i, j) is the patch from pixel (14 i, 14 j) on."""
@@ -335,10 +394,11 @@ def test_parallel_block_with_one_branch_is_serial() -> None:
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('registers', [0, 2])
+@pytest.mark.parametrize(
+    'arch', [SMALL, {**SMALL, 'registers': 2}, DINOV3], ids=str
+)
 @torch.no_grad()
-def test_one_window_is_full_attention(registers: int) -> None:
-    arch = {**SMALL, 'registers': registers}
+def test_one_window_is_full_attention(arch: dict[str, Any]) -> None:
     full = ViT(arch).eval()
     windowed = ViT({**arch, 'window': 6, 'global_blocks': ()}).eval()
     windowed.load_state_dict(full.state_dict())
@@ -350,6 +410,23 @@ def test_one_window_is_full_attention(registers: int) -> None:
             for one, other in zip(*levels, strict=True)
         ]
         assert all(close) == equal
+
+
+@torch.no_grad()
+def test_rotary_windows_are_turned_by_places_in_the_image() -> None:
+    """Queries and keys of cells are those of full attention."""
+    full = RotaryQKV(16, 2, bias=True)
+    windowed = RotaryQKV(16, 2, bias=True, window=3)
+    windowed.load_state_dict(full.state_dict())
+    hw = 5, 7
+    tokens = torch.randn(2, 35, 16)
+    windows = to_windows(tokens.unflatten(1, hw), (3, 3))
+    for whole, parts in zip(
+        full(tokens, hw), windowed(windows, hw), strict=True
+    ):
+        expected = to_windows(whole.unflatten(1, hw), (3, 3))
+        cells = to_windows(torch.ones(2, *hw, 1), (3, 3))
+        torch.testing.assert_close(parts * cells, expected)
 
 
 @torch.no_grad()
@@ -378,10 +455,6 @@ def test_windows_do_not_see_each_other_but_in_global_blocks() -> None:
         ({'class_token': False}, 'class_slot=True .* class_token=False'),
         ({'window': 2, 'global_blocks': (1, 4)}, r'\(1, 4\).* from 0 to 3'),
         ({'global_blocks': (1,)}, 'global_blocks=.* None without window'),
-        (
-            {**DINOV3, 'window': 2},
-            'window=2 must be 0 with positions=',
-        ),
         ({**DINOV3, 'heads': 8}, 'heads=8 .* a multiple of 4 of dim=16'),
         ({'blocks': 'cct2'}, "'serial', 'parallel', 'cct'"),
         ({'mlp': 'glu'}, "'mlp', 'swiglu'"),

@@ -190,13 +190,6 @@ class ViTArch:
                 self.window > 0,
                 'None without window',
             )
-        if self.window:
-            self._check(
-                'window',
-                self.positions != 'rotary',
-                "0 with positions='rotary', which are relative to the whole "
-                'image',
-            )
 
     @property
     def dims(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ B images, P prefix tokens, C channels, H x W grid, N = H * W tokens; primes
 mark the result's.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -25,11 +26,17 @@ class HMLPStem(nn.Module):
     Args:
         in_channels: C.
         dim: C'.
+        tapped: Convolutions, from 0, whose maps ``take`` gives after a
+            forward pass, as the next one takes them.
     """
 
-    def __init__(self, in_channels: int, dim: int) -> None:
+    def __init__(
+        self, in_channels: int, dim: int, tapped: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         narrow = dim // 4
+        self.tapped = tuple(tapped)
+        self._maps: list[Tensor] = []
         self.convs = nn.ModuleList(
             (
                 PatchConv(in_channels, narrow, 4),
@@ -43,15 +50,23 @@ class HMLPStem(nn.Module):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) on an H x W grid -> (B, N', C')."""
+        self._maps = []
         for index, (conv, norm) in enumerate(
             zip(self.convs, self.norms, strict=True)
         ):
             if index:
                 tokens = F.gelu(tokens)
+            if index - 1 in self.tapped:
+                self._maps.append(to_map(tokens, hw))
             tokens = conv(tokens, hw)
             hw = conv.grid(hw[0]), conv.grid(hw[1])  # type: ignore[operator]
             tokens = to_tokens(norm(to_map(tokens, hw)))
         return tokens
+
+    def take(self) -> list[Tensor]:
+        """Maps of ``tapped``, (B, C' / 4, H', W'), kept no longer."""
+        maps, self._maps = self._maps, []
+        return maps
 
     def grid(self, size: int) -> int:
         """Cells of the result along an axis of ``size`` pixels."""

@@ -8,37 +8,24 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vitdense.backbones.arch import is_integer
 from vitdense.backbones.family import Family
 from vitdense.backbones.pyramid import PyramidBackbone
 from vitdense.backbones.stage import Stage
 from vitdense.backbones.vit.archs import ARCHS, ViTArch
 from vitdense.backbones.vit.block import CCTBlock, ParallelBlock
-from vitdense.backbones.vit.embedding import (
-    Carry,
-    ConvStem,
-    Embedding,
-    HMLPStem,
-)
+from vitdense.backbones.vit.build import build_block, build_embedding
+from vitdense.backbones.vit.embedding import Carry
 from vitdense.backbones.vit.layouts import LAYOUTS
-from vitdense.backbones.vit.mlp import SwiGLU
-from vitdense.backbones.vit.positions import (
-    LearnedPositions,
-    SinusoidPositions,
-)
 from vitdense.backbones.vit.published import PUBLISHED
 from vitdense.backbones.vit.reference import levels
-from vitdense.backbones.vit.rotary import RotaryQKV
-from vitdense.backbones.vit.windows import WindowedAttention
-from vitdense.layers.attention import Attention, KeepKeys, LinearQKV
 from vitdense.layers.block import Block
 from vitdense.layers.drop_path import ramp
 from vitdense.layers.init import init_transformer
-from vitdense.layers.layer_scale import LayerScale
-from vitdense.layers.mlp import GELU, Mlp
-from vitdense.layers.token_conv import PatchConv
 from vitdense.registry import MODELS
 
-TABLES = {'learned': LearnedPositions, 'sinusoid': SinusoidPositions}
+# of the maps that the stem 'hmlp' makes on its way
+STEM_STRIDES = (4, 8)
 
 
 class BlockStage(Stage):
@@ -98,6 +85,10 @@ class ViT(PyramidBackbone):
             final norm too.
         norm_eval, with_cp, init_cfg, tune: See ``PyramidBackbone``. Only the
             stem 'hmlp' has BatchNorms.
+        stem_indices: Convolutions of the stem 'hmlp' whose maps are output
+            before the blocks', ascending: 0 is that of stride 4, 1 of
+            stride 8, each of a quarter of the channels, and not normed
+            again.
 
     Raises:
         ValueError, TypeError: If an argument does not fit, naming it.
@@ -118,7 +109,10 @@ class ViT(PyramidBackbone):
         | Sequence[Mapping[str, Any]]
         | None = None,
         tune: str | Mapping[str, Any] = 'all',
+        stem_indices: Sequence[int] = (),
     ) -> None:
+        # stages are built by the base class, which knows of no stem
+        self._stem_indices = stem_indices
         super().__init__(
             arch,
             in_channels,
@@ -130,6 +124,11 @@ class ViT(PyramidBackbone):
             init_cfg,
             tune,
         )
+        self.stem_indices = tuple(stem_indices)
+        count = len(self.stem_indices)
+        self.out_channels = (self.arch.dim // 4,) * count + self.out_channels
+        strides = tuple(STEM_STRIDES[i] for i in self.stem_indices)
+        self.out_strides = strides + self.out_strides
         self.norm = nn.LayerNorm(self.arch.dim, eps=self.arch.norm_eps)
         self._freeze()
 
@@ -142,24 +141,53 @@ class ViT(PyramidBackbone):
         self, arch: ViTArch, in_channels: int, drop_path_rate: float
     ) -> Iterator[Stage]:
         """Yields the blocks, the first of them with the embedding."""
-        embedding = _embedding(arch, in_channels)
+        embedding = build_embedding(
+            arch, in_channels, self._checked_stem(arch)
+        )
         embed: nn.Module = embedding
         stride = arch.stride
         for index, rate in enumerate(ramp(drop_path_rate, arch.depth)):
             window = arch.window if index in arch.windowed else 0
             if arch.blocks == 'parallel':
                 block: nn.Module = ParallelBlock(
-                    _block(arch, Block, window, rate) for _ in range(2)
+                    build_block(arch, Block, window, rate) for _ in range(2)
                 )
             else:
                 kind = CCTBlock if arch.blocks == 'cct' else Block
-                block = _block(arch, kind, window, rate)
+                block = build_block(arch, kind, window, rate)
             stage = BlockStage(
                 embed, block, arch.dim, stride, embedding.num_prefix
             )
             init_transformer(stage, conv_fan_out=False)
             yield stage
             embed, stride = Carry(), 1
+
+    def _checked_stem(self, arch: ViTArch) -> tuple[int, ...]:
+        given = self._stem_indices
+        listed = isinstance(given, list | tuple)
+        chosen = tuple(given) if listed else ()
+        valid = range(len(STEM_STRIDES) if arch.stem == 'hmlp' else 0)
+        if (
+            not listed
+            or not all(is_integer(i) and i in valid for i in chosen)
+            or list(chosen) != sorted(set(chosen))
+        ):
+            raise ValueError(
+                f'ViT: stem_indices={given!r} must be ascending and out of '
+                f'{tuple(valid)} with stem={arch.stem!r}'
+            )
+        return chosen
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) -> levels, the stem's before the blocks'.
+
+        As that of the base class.
+        """
+        levels = super().forward(images)
+        if not self.stem_indices:
+            return levels
+        stem: Any = self.stages[0].patch_embed.proj
+        return (*stem.take(), *levels)
 
     def level(
         self, stage: Stage, tokens: Tensor, hw: tuple[int, int]
@@ -172,64 +200,3 @@ class ViT(PyramidBackbone):
         # the base class freezes before there is a norm
         if self.frozen_stages == len(self.stages) and hasattr(self, 'norm'):
             self.norm.requires_grad_(False).eval()
-
-
-def _embedding(arch: ViTArch, in_channels: int) -> Embedding:
-    multiple = arch.patch
-    if arch.stem == 'hmlp':
-        stem: nn.Module = HMLPStem(in_channels, arch.dim)
-    elif arch.stem == 'conv':
-        stem = ConvStem(
-            in_channels, arch.dim, arch.stem_kernel, arch.stem_convs
-        )
-        multiple = 1  # its convolutions pad by themselves
-    else:
-        stem = PatchConv(in_channels, arch.dim, arch.patch)
-    positions = None
-    if arch.positions in TABLES:
-        positions = TABLES[arch.positions](
-            arch.position_px // arch.stride,
-            arch.dim,
-            class_slot=arch.class_slot,
-            resize=arch.resize,
-        )
-    return Embedding(
-        stem,
-        arch.dim,
-        multiple,
-        positions,
-        class_token=arch.class_token,
-        registers=arch.registers,
-    )
-
-
-def _block(
-    arch: ViTArch, kind: type[Block], window: int, drop_path_rate: float
-) -> Block:
-    dim, heads = arch.dim, arch.heads
-    if arch.positions == 'rotary':
-        qkv: nn.Module = RotaryQKV(dim, heads, bias=arch.qkv_bias)
-    else:
-        qkv = LinearQKV(dim, KeepKeys(), bias=arch.qkv_bias)
-    if window:
-        num_prefix = int(arch.class_token) + arch.registers
-        attn: Attention = WindowedAttention(
-            dim, heads, qkv, window=window, num_prefix=num_prefix
-        )
-    else:
-        attn = Attention(dim, heads, qkv)
-    hidden = round(dim * arch.mlp_ratio)
-    swiglu = arch.mlp == 'swiglu'
-    ls1, ls2 = (
-        LayerScale(dim, arch.layer_scale) if arch.layer_scale else None
-        for _ in range(2)
-    )
-    return kind(
-        dim,
-        attn,
-        SwiGLU(dim, hidden) if swiglu else Mlp(dim, hidden, GELU),
-        norm_eps=arch.norm_eps,
-        drop_path_rate=drop_path_rate,
-        ls1=ls1,
-        ls2=ls2,
-    )

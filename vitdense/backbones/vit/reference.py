@@ -129,48 +129,53 @@ def _attention(
     w: Weights, arch: ViTArch, index: int, y: Tensor, hw: tuple[int, int]
 ) -> Tensor:
     if index not in arch.windowed:
-        return _attend(w, arch, y, hw)
+        return _attend(w, arch, y, _places(hw, hw).flatten(0, 1))
     prefix = int(arch.class_token) + arch.registers
     rows, cols = (min(arch.window, size) for size in hw)
     down, right = -(-hw[0] // rows), -(-hw[1] // cols)
     grid = map_of(y[:, prefix:], hw)
     grid = F.pad(grid, (0, right * cols - hw[1], 0, down * rows - hw[0]))
+    places = _places(hw, (down * rows, right * cols))
     result = torch.empty_like(grid)
     first = torch.zeros_like(y[:, :prefix])
     for i in range(down):
         for j in range(right):
-            place = (
-                ...,
+            window = (
                 slice(i * rows, (i + 1) * rows),
                 slice(j * cols, (j + 1) * cols),
             )
+            place = (..., *window)
             inside = torch.cat((y[:, :prefix], tokens_of(grid[place])), 1)
-            out = _attend(w, arch, inside, (rows, cols))
+            out = _attend(w, arch, inside, places[window].flatten(0, 1))
             first = first + out[:, :prefix] / (down * right)
             result[place] = map_of(out[:, prefix:], (rows, cols))
     return torch.cat((first, tokens_of(result[..., : hw[0], : hw[1]])), 1)
 
 
-def _attend(
-    w: Weights, arch: ViTArch, y: Tensor, hw: tuple[int, int]
-) -> Tensor:
+def _attend(w: Weights, arch: ViTArch, y: Tensor, places: Tensor) -> Tensor:
     q = w.linear('qkv.q', y)
     if arch.positions == 'rotary':
         k, v = w.linear('qkv.k', y), w.linear('qkv.v', y)
-        q, k = (_rotated(t, arch, hw) for t in (q, k))
+        q, k = (_rotated(t, arch, places) for t in (q, k))
     else:
         k, v = w.linear('qkv.kv', y).chunk(2, dim=-1)
     scale = (arch.dim // arch.heads) ** -0.5
     return w.linear('proj', attention(q, k, v, arch.heads, scale))
 
 
-def _rotated(tokens: Tensor, arch: ViTArch, hw: tuple[int, int]) -> Tensor:
+def _places(hw: tuple[int, int], filled: tuple[int, int]) -> Tensor:
+    """Coordinates of cells, (H', W', 2); those of the image in [-1, 1]."""
+    rows, cols = (
+        (torch.arange(many) + 0.5) / size * 2 - 1
+        for many, size in zip(filled, hw, strict=True)
+    )
+    return torch.cartesian_prod(rows, cols).unflatten(0, filled)
+
+
+def _rotated(tokens: Tensor, arch: ViTArch, places: Tensor) -> Tensor:
     head_dim = arch.dim // arch.heads
     steps = torch.arange(head_dim // 4)
     periods = 100 ** (2 * steps / (head_dim / 2))
-    rows = (torch.arange(hw[0]) + 0.5) / hw[0] * 2 - 1
-    cols = (torch.arange(hw[1]) + 0.5) / hw[1] * 2 - 1
-    places = torch.cartesian_prod(rows, cols)  # (N, 2)
     angles = 2 * math.pi * places[:, :, None] / periods
     angles = angles.flatten(1).repeat(1, 2)  # (N, D)
     x = tokens[:, tokens.shape[1] - len(angles) :]

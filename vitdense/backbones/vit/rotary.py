@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from vitdense.backbones.vit.windows import to_windows, window_of
+
 BASE = 100.0  # ratio of the longest period to the shortest
 
 
@@ -46,12 +48,13 @@ def rotate(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """(B, P + N, C) -> the same, whose last N are turned by their angles.
 
     A head's channels are two halves, the coordinates of points in planes.
+    Cosines and sines are (N, D / 2), or (B, N, D / 2).
     """
-    count, half = cosines.shape
+    count, half = cosines.shape[-2:]
     prefix = tokens.shape[1] - count
     # in float32, as they are
     halves = tokens[:, prefix:].unflatten(2, (-1, 2, half))
-    cosines, sines = cosines[:, None], sines[:, None]
+    cosines, sines = cosines.unsqueeze(-2), sines.unsqueeze(-2)
     x, y = halves.float().unbind(3)
     turned = torch.stack(
         (x * cosines - y * sines, y * cosines + x * sines), dim=3
@@ -70,10 +73,15 @@ class RotaryQKV(nn.Module):
         dim: Channels.
         num_heads: Heads, of a multiple of 4 channels.
         bias: Whether queries and values have a bias.
+        window: Side of the windows that tokens come in, in cells; 0 is
+            without. A cell's place is that in the image all the same.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, bias: bool) -> None:
+    def __init__(
+        self, dim: int, num_heads: int, *, bias: bool, window: int = 0
+    ) -> None:
         super().__init__()
+        self.window = window
         self.head_dim = dim // num_heads
         self.q = nn.Linear(dim, dim, bias=bias)
         self.k = nn.Linear(dim, dim, bias=False)
@@ -82,8 +90,25 @@ class RotaryQKV(nn.Module):
     def forward(
         self, tokens: Tensor, hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, P + N, C) -> queries, keys and values, each the same."""
+        """(B, P + N, C) -> queries, keys and values, each the same.
+
+        With windows, B is theirs of all images, N the cells of one; the grid
+        is that of the image.
+        """
         angles = rotation(hw, self.head_dim, tokens.device)
+        if self.window:
+            angles = self._by_window(*angles, hw, tokens.shape[0])
         q = rotate(self.q(tokens), *angles)
         k = rotate(self.k(tokens), *angles)
         return q, k, self.v(tokens)
+
+    def _by_window(
+        self, cosines: Tensor, sines: Tensor, hw: tuple[int, int], count: int
+    ) -> tuple[Tensor, Tensor]:
+        """(H * W, D / 2) each -> (count, h * w, D / 2) each."""
+        window = window_of(self.window, hw)
+        both = torch.cat((cosines, sines), -1).unflatten(0, hw)
+        windows = to_windows(both[None], window)
+        images = count // windows.shape[0]
+        cosines, sines = windows.repeat(images, 1, 1).chunk(2, -1)
+        return cosines, sines

@@ -10,6 +10,25 @@ from torch import Tensor, nn
 from vitdense.layers.attention import Attention
 
 
+def window_of(side: int, hw: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of a window, never more than the grid's."""
+    return min(side, hw[0]), min(side, hw[1])
+
+
+def to_windows(grid: Tensor, window: tuple[int, int]) -> Tensor:
+    """(B, H, W, C) -> (B * windows, h * w, C), filled up with zeros.
+
+    Windows of an image follow each other, row by row.
+    """
+    (rows, cols), hw = window, grid.shape[1:3]
+    down, right = -(-hw[0] // rows), -(-hw[1] // cols)
+    padding = down * rows - hw[0], right * cols - hw[1]
+    # (B, H, W, C) -> (B, down, h, right, w, C) -> (B * windows, h * w, C)
+    grid = F.pad(grid, (0, 0, 0, padding[1], 0, padding[0]))
+    grid = grid.unflatten(2, (right, cols)).unflatten(1, (down, rows))
+    return grid.transpose(2, 3).flatten(0, 2).flatten(1, 2)
+
+
 class WindowedAttention(Attention):
     """Multi-head attention of the tokens of one window at a time.
 
@@ -40,22 +59,15 @@ class WindowedAttention(Attention):
 
     def forward(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, P + H * W, C) -> the same."""
-        rows, cols = (min(self.window, size) for size in hw)
+        rows, cols = window_of(self.window, hw)
         down, right = -(-hw[0] // rows), -(-hw[1] // cols)
-        padding = down * rows - hw[0], right * cols - hw[1]
         prefix, grid = tokens.split_with_sizes(
             [self.num_prefix, tokens.shape[1] - self.num_prefix], 1
         )
-        # (B, H, W, C) -> (B, down, h, right, w, C) -> (B * windows, h * w, C)
-        grid = F.pad(
-            grid.unflatten(1, hw), (0, 0, 0, padding[1], 0, padding[0])
-        )
-        grid = grid.unflatten(2, (right, cols)).unflatten(1, (down, rows))
-        windows = grid.transpose(2, 3).flatten(0, 2).flatten(1, 2)
+        windows = to_windows(grid.unflatten(1, hw), (rows, cols))
         repeated = prefix.repeat_interleave(down * right, 0)
-        windows = super().forward(
-            torch.cat((repeated, windows), 1), (rows, cols)
-        )
+        # the whole grid: positions are places in the image
+        windows = super().forward(torch.cat((repeated, windows), 1), hw)
         prefix = windows[:, : self.num_prefix]
         prefix = prefix.unflatten(0, (-1, down * right)).mean(1)
         grid = windows[:, self.num_prefix :].unflatten(1, (rows, cols))
