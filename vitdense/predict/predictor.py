@@ -16,7 +16,14 @@ from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import nn
 
 from vitdense.checkpoint.base import leaves_base_out
+from vitdense.datasets.loading import BrokenImageError
+from vitdense.predict.fitness import (
+    coarsest_stride,
+    refuse_panoptic,
+    too_small,
+)
 from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.predict.tiling import Tiling
 from vitdense.preflight.classes import check_num_classes
 from vitdense.preflight.cli import named, nothing_shown
 from vitdense.preflight.config import leaf_datasets, load_config, type_name
@@ -34,7 +41,8 @@ from vitdense.preflight.safeguards import PLAIN, WHOLE
 
 # by the library that a config is written for
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation'}
-Picture = str | Path | npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+Picture = str | Path | Pixels
 
 
 class Predictor:
@@ -53,6 +61,9 @@ class Predictor:
             a batch are padded to one size.
         amp: Whether to predict in bfloat16.
         cfg_options: Settings that replace the config's, by dotted key.
+        tile: Height and width of the tiles, in pixels, that larger pictures
+            are cut into; None leaves all whole. See `Tiling`.
+        overlap: Of neighbouring tiles, in parts of a tile.
 
     Attributes:
         classes: Names of the model's classes.
@@ -79,6 +90,8 @@ class Predictor:
         batch_size: int = 1,
         amp: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
+        tile: int | None = None,
+        overlap: float = 0.2,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size} is not positive')
@@ -103,6 +116,12 @@ class Predictor:
                 )
             check_num_classes(cfg.model, self.classes, str(checkpoint))
             self._model = _load(cfg, str(checkpoint), content, self.device)
+            refuse_panoptic(self._model)
+            self._tiling = None
+            self._faults: dict[tuple[int, ...], str] = {}
+            if tile is not None:
+                coarsest = coarsest_stride(self._model)
+                self._tiling = Tiling(tile, overlap, coarsest)
             self._load, self._transform = _build_pipeline(pipeline)
             self._to_float32 = bool(pipeline[0].get('to_float32'))
 
@@ -127,14 +146,20 @@ class Predictor:
 
     def predict(self, pictures: Iterable[Picture]) -> Iterator[Result]:
         """The same, as they are made: a batch is read when it is due."""
+        read = map(self._pixels, enumerate(pictures))
+        if self._tiling is None:
+            return self._predict(read)
+        return self._tiling.predict(self._predict, read)
+
+    def _predict(self, pictures: Iterable[Pixels]) -> Iterator[Result]:
         numbered = enumerate(pictures)
         while batch := list(islice(numbered, self._batch_size)):
-            inputs = [self._read(number, each) for number, each in batch]
+            inputs = [self._prepare(number, each) for number, each in batch]
             with torch.no_grad(), self._autocast():
                 samples = self._model.test_step(pseudo_collate(inputs))
             yield from (self._result(each) for each in samples)
 
-    def read(self, path: str | Path) -> npt.NDArray[np.uint8]:
+    def read(self, path: str | Path) -> Pixels:
         """Read a picture as the config's test pipeline does.
 
         Args:
@@ -144,29 +169,57 @@ class Predictor:
             ``(H, W, 3)``, blue first, to be predicted on.
 
         Raises:
-            BrokenImageError: If it is missing, incomplete or no image.
+            BrokenImageError: If it is missing, incomplete, no image or too
+                small for the model.
         """
-        return np.asarray(self._load({'img_path': str(path)})['img'])
+        picture = np.asarray(self._load({'img_path': str(path)})['img'])
+        if fault := self._fault(picture):
+            raise BrokenImageError(f'{path}: {fault}')
+        return picture
+
+    def _pixels(self, numbered: tuple[int, Picture]) -> Pixels:
+        number, picture = numbered
+        if not isinstance(picture, np.ndarray):
+            return self.read(picture)
+        _check_array(number, picture)
+        if fault := self._fault(picture):
+            raise ValueError(f'picture {number}: {fault}')
+        return picture
+
+    def _fault(self, picture: Pixels) -> str:
+        """Why it is too small for the model; empty if it is not."""
+        parts = [picture]
+        if self._tiling is not None:
+            parts = self._tiling.parts(picture)[:2]  # tiles are of one size
+        return next(filter(None, map(self._too_small, parts)), '')
+
+    def _too_small(self, picture: Pixels) -> str:
+        # what pipeline and padding make of a size is the same for all of it
+        size = picture.shape[:2]
+        if size not in self._faults:
+            self._faults[size] = too_small(
+                self._model, lambda: self._prepare(0, picture), size
+            )
+        return self._faults[size]
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self._amp:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def _read(self, number: int, picture: Picture) -> Any:
+    def _prepare(self, number: int, picture: Pixels) -> Any:
         """A picture as the model's input."""
-        path = None
-        if not isinstance(picture, np.ndarray):
-            path, picture = str(picture), self.read(picture)
-        _check_array(number, picture)
-        results = {
-            'img': picture.astype(np.float32) if self._to_float32 else picture,
-            'img_id': number,
-            'img_path': path,
-            'img_shape': picture.shape[:2],
-            'ori_shape': picture.shape[:2],
-        }
-        return self._transform(results)
+        return self._transform(
+            {
+                'img': picture.astype(np.float32)
+                if self._to_float32
+                else picture,
+                'img_id': number,
+                'img_path': None,
+                'img_shape': picture.shape[:2],
+                'ori_shape': picture.shape[:2],
+            }
+        )
 
     def _result(self, sample: Any) -> Result:
         if 'pred_instances' in sample:
