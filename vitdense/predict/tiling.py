@@ -6,6 +6,7 @@ al., arXiv:2202.06934; how objects at borders are put together is not.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -169,8 +170,7 @@ def _shares(spans: list[tuple[int, int]]) -> dict[int, tuple[int, int]]:
     middle of what it shares with the next."""
     ordered = sorted(set(spans))
     middles = [
-        (after[0] + before[1]) // 2
-        for before, after in zip(ordered, ordered[1:], strict=False)
+        (after[0] + before[1]) // 2 for before, after in pairwise(ordered)
     ]
     starts = [ordered[0][0], *middles]
     ends = [*middles, ordered[-1][1]]
