@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import groupby, islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ class Predictor:
         device: Such as ``'cpu'`` or ``'cuda:1'``; None takes a GPU if there
             is one.
         batch_size: How many pictures go through the model at once. Those of
-            a batch are padded to one size.
+            a batch are padded to one size by a detector; a segmentor takes
+            those of one size at once.
         amp: Whether to predict in bfloat16.
         cfg_options: Settings that replace the config's, by dotted key.
         tile: Height and width of the tiles, in pixels, that larger pictures
@@ -152,12 +153,20 @@ class Predictor:
         return self._tiling.predict(self._predict, read)
 
     def _predict(self, pictures: Iterable[Pixels]) -> Iterator[Result]:
-        numbered = enumerate(pictures)
-        while batch := list(islice(numbered, self._batch_size)):
-            inputs = [self._prepare(number, each) for number, each in batch]
-            with torch.no_grad(), self._autocast():
-                samples = self._model.test_step(pseudo_collate(inputs))
-            yield from (self._result(each) for each in samples)
+        inputs = starmap(self._prepare, enumerate(pictures))
+        while batch := list(islice(inputs, self._batch_size)):
+            for group in self._stackable(batch):
+                with torch.no_grad(), self._autocast():
+                    samples = self._model.test_step(pseudo_collate(group))
+                yield from (self._result(each) for each in samples)
+
+    def _stackable(self, batch: list[Any]) -> list[list[Any]]:
+        """What goes through the model at once: mmdet pads to one size, and
+        mmseg refuses several when it tests."""
+        if self.task == 'detection':
+            return [batch]
+        by_size = groupby(batch, lambda each: each['inputs'].shape)
+        return [list(group) for _, group in by_size]
 
     def read(self, path: str | Path) -> Pixels:
         """Read a picture as the config's test pipeline does.
