@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.device import get_device
-from mmengine.registry import DATASETS, MODELS, DefaultScope
-from torch import nn
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 
-from vitdense.checkpoint.base import leaves_base_out
 from vitdense.datasets.loading import BrokenImageError
+from vitdense.predict.building import (
+    build_pipeline,
+    load_model,
+    test_data,
+    usable_device,
+)
 from vitdense.predict.fitness import (
     coarsest_stride,
     refuse_panoptic,
@@ -25,19 +27,11 @@ from vitdense.predict.fitness import (
 from vitdense.predict.results import Detections, LabelMap, Result
 from vitdense.predict.tiling import Tiling
 from vitdense.preflight.classes import check_num_classes
-from vitdense.preflight.cli import named, nothing_shown
-from vitdense.preflight.config import leaf_datasets, load_config, type_name
+from vitdense.preflight.cli import nothing_shown
+from vitdense.preflight.config import load_config
 from vitdense.preflight.fine_tuning import classes_held
-from vitdense.preflight.model import (
-    check_exists,
-    check_parts,
-    check_weights,
-    read_checkpoint,
-    weights_of,
-    whole_weights,
-)
+from vitdense.preflight.model import check_exists, read_checkpoint
 from vitdense.preflight.options import CommonOptions
-from vitdense.preflight.safeguards import PLAIN, WHOLE
 
 # by the library that a config is written for
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation'}
@@ -96,7 +90,7 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size} is not positive')
-        self.device = _device(device, amp)
+        self.device = usable_device(device, amp)
         self._batch_size, self._amp = batch_size, amp
         options = CommonOptions(
             config=str(config), cfg_options=cfg_options or {}
@@ -106,7 +100,7 @@ class Predictor:
             self.config = cfg = load_config(options)
             self.task = TASKS[cfg.default_scope]
             check_exists(str(checkpoint))
-            pipeline, told = _test_data(cfg)
+            pipeline, told = test_data(cfg)
             content = read_checkpoint(str(checkpoint))
             held = classes_held(str(checkpoint), content, None)
             self.classes = tuple(held or told)
@@ -116,14 +110,16 @@ class Predictor:
                     f'{str(config)!r} name the classes'
                 )
             check_num_classes(cfg.model, self.classes, str(checkpoint))
-            self._model = _load(cfg, str(checkpoint), content, self.device)
+            self._model = load_model(
+                cfg, str(checkpoint), content, self.device
+            )
             refuse_panoptic(self._model)
             self._tiling = None
             self._faults: dict[tuple[int, ...], str] = {}
             if tile is not None:
                 coarsest = coarsest_stride(self._model)
                 self._tiling = Tiling(tile, overlap, coarsest)
-            self._load, self._transform = _build_pipeline(pipeline)
+            self._load, self._transform = build_pipeline(pipeline)
             self._to_float32 = bool(pipeline[0].get('to_float32'))
 
     def __call__(self, pictures: Picture | Iterable[Picture]) -> list[Result]:
@@ -242,88 +238,6 @@ class Predictor:
             f'the model gives {sorted(sample.keys())}; choose one that gives '
             "any of ['pred_instances', 'pred_sem_seg']"
         )
-
-
-def _device(name: str | None, amp: bool) -> torch.device:
-    """See that a device is there, and can do what is asked.
-
-    Raises:
-        ValueError: If it is not, or cannot.
-    """
-    name = name or get_device()
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'device={name!r} cannot be used: {reason}') from None
-    if (
-        amp
-        and device.type == 'cuda'
-        and not torch.cuda.is_bf16_supported(including_emulation=False)
-    ):
-        raise ValueError(f'amp: device={name!r} has no bfloat16')
-    return device
-
-
-def _test_data(cfg: Config) -> tuple[list[Any], tuple[str, ...]]:
-    """The pipeline that a config tests with, and the classes it names.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    for settings in leaf_datasets(cfg, 'test').values():
-        kind = DATASETS.get(settings['type'])
-        own = getattr(kind, 'METAINFO', {})
-        named_here = settings.get('metainfo') or {}
-        classes = named_here.get('classes') or own.get('classes') or ()
-        return list(settings.get('pipeline') or ()), tuple(classes)
-    raise ValueError('the config has no test_dataloader.dataset to test as')
-
-
-def _build_pipeline(pipeline: list[Any]) -> tuple[Any, Compose]:
-    """What loads a picture, and what is done to it then; no annotations.
-
-    Raises:
-        ValueError: If it does not begin with the loading of a picture.
-    """
-    first, *others = pipeline or [{'type': None}]
-    kind = type_name(first['type'] or 'nothing')
-    if kind not in {*PLAIN, WHOLE}:
-        raise ValueError(
-            f'the test pipeline begins with {kind}, which loads no plain '
-            f'picture; choose from {sorted({*PLAIN, WHOLE})}'
-        )
-    kept = [
-        each
-        for each in others
-        if 'Annotations' not in type_name(each['type']).rpartition('.')[2]
-    ]
-    with named('test_dataloader.dataset.pipeline'):
-        load = {**first, 'type': WHOLE, 'to_float32': False}
-        return Compose([load]), Compose(kept)
-
-
-def _load(
-    cfg: Config, source: str, content: Mapping[str, Any], device: torch.device
-) -> Any:
-    """Build the model that a checkpoint fits exactly, and fill it.
-
-    Raises:
-        ValueError: If it does not fit.
-    """
-    settings = dict(cfg.model)
-    if cfg.get('data_preprocessor') is not None:
-        settings.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with named('model'):
-        model: nn.Module = MODELS.build(settings)
-    check_parts(model, settings)
-    if leaves_base_out(weights_of(content)):
-        model.init_weights()  # type: ignore[operator]
-    check_weights(model, source, content)
-    inner = getattr(model, 'module', model)
-    inner.load_state_dict(whole_weights(inner, source, content))
-    return inner.to(device).eval()
 
 
 def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
