@@ -24,7 +24,8 @@ from vitdense.predict.fitness import (
     refuse_panoptic,
     too_small,
 )
-from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.predict.outputs import to_result
+from vitdense.predict.results import Result
 from vitdense.predict.tiling import Tiling
 from vitdense.preflight.classes import check_num_classes
 from vitdense.preflight.cli import nothing_shown
@@ -154,7 +155,7 @@ class Predictor:
             for group in self._stackable(batch):
                 with torch.no_grad(), self._autocast():
                     samples = self._model.test_step(pseudo_collate(group))
-                yield from (self._result(each) for each in samples)
+                yield from (to_result(each, self.classes) for each in samples)
 
     def _stackable(self, batch: list[Any]) -> list[list[Any]]:
         """What goes through the model at once: mmdet pads to one size, and
@@ -226,19 +227,6 @@ class Predictor:
             }
         )
 
-    def _result(self, sample: Any) -> Result:
-        if 'pred_instances' in sample:
-            return _detections(sample.pred_instances, self.classes)
-        if 'pred_sem_seg' in sample:
-            labels = sample.pred_sem_seg.data.squeeze(0)
-            return LabelMap(
-                labels.cpu().numpy().astype(np.int64), self.classes
-            )
-        raise ValueError(
-            f'the model gives {sorted(sample.keys())}; choose one that gives '
-            "any of ['pred_instances', 'pred_sem_seg']"
-        )
-
 
 def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
     if (
@@ -251,18 +239,3 @@ def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
             f'picture {number} is {picture.dtype} of shape {picture.shape}; '
             'uint8 of shape (H, W, 3) is taken'
         )
-
-
-def _detections(found: Any, classes: tuple[str, ...]) -> Detections:
-    found = found.cpu()
-    order = torch.argsort(found.scores, descending=True, stable=True).numpy()
-    masks = None
-    if 'masks' in found:
-        masks = np.asarray(found.masks, np.bool_)[order]
-    return Detections(
-        found.bboxes.float().numpy()[order],
-        found.scores.float().numpy()[order],
-        found.labels.numpy().astype(np.int64)[order],
-        masks,
-        classes,
-    )

@@ -109,7 +109,8 @@ class Tiling:
 
         def parts() -> Iterator[Pixels]:
             for picture in pictures:
-                waiting.append(picture.shape[:2])
+                height, width = picture.shape[:2]
+                waiting.append((height, width))
                 yield from self.parts(picture)
 
         results = predict(parts())
