@@ -74,6 +74,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--batch-size', type=int, default=1, help='pictures at once'
     )
+    parser.add_argument(
+        '--tile',
+        type=int,
+        metavar='PIXELS',
+        help='cut larger pictures into tiles of that height and width, which '
+        'go through the model in batches of --batch-size',
+    )
+    parser.add_argument(
+        '--overlap',
+        type=float,
+        default=0.2,
+        help='of neighbouring tiles, in parts of a tile (default: 0.2)',
+    )
     parser.add_argument('--device', help='such as cpu or cuda:1')
     parser.add_argument(
         '--amp', action='store_true', help='predict in bfloat16'
@@ -117,6 +130,8 @@ def main() -> None:
             device=args.device,
             amp=args.amp,
             cfg_options=args.cfg_options,
+            tile=args.tile,
+            overlap=args.overlap,
         )
     with one_line_errors((OSError,), 1):
         broken = job.run()

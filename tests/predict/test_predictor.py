@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.registry import DefaultScope
 from processes import ROOT, environment
 from small_runs import (
@@ -21,6 +22,7 @@ from small_runs import (
 import vitdense
 from vitdense.datasets.loading import BrokenImageError
 from vitdense.datasets.shapes import CLASSES
+from vitdense.predict.fitness import refuse_panoptic
 from vitdense.predict.results import Detections, LabelMap
 
 __all__ = ['small_shapes']
@@ -106,6 +108,14 @@ def test_label_maps(segmenter: Any, pictures: list[Path]) -> None:
         assert (ours.labels == theirs.numpy()).all()
         assert sum(ours.shares.values()) == pytest.approx(1)
         assert set(ours.shares) <= set(predict.classes)
+    together = vitdense.Predictor(
+        config, checkpoint, device='cpu', batch_size=3
+    )(pictures)
+    for path, ours in zip(pictures, together, strict=True):
+        (alone,) = predict(path)
+        assert isinstance(ours, LabelMap)
+        assert isinstance(alone, LabelMap)
+        assert (ours.labels == alone.labels).mean() > 0.999
 
 
 def test_batches_and_bfloat16(detector: Any, pictures: list[Path]) -> None:
@@ -134,6 +144,57 @@ def test_batches_and_bfloat16(detector: Any, pictures: list[Path]) -> None:
     assert rough.scores[0] == pytest.approx(best, abs=0.05)
 
 
+def test_tiles(detector: Any, segmenter: Any, pictures: list[Path]) -> None:
+    """A picture no larger than a tile is as it was; others are larger."""
+    for files_of in (detector, segmenter):
+        whole = vitdense.Predictor(*files_of, device='cpu')
+        tiled = vitdense.Predictor(
+            *files_of, device='cpu', tile=128, overlap=0.5, batch_size=2
+        )
+        image = cv2.imread(str(pictures[0]))
+        assert image is not None
+        wide = np.concatenate([image, image[:, ::-1]], 1)
+        (before,) = whole(image)
+        (alone,) = tiled(image)
+        (large,) = tiled(wide)
+        for key, value in vars(before).items():
+            if isinstance(value, np.ndarray):
+                assert (getattr(alone, key) == value).all()
+        if isinstance(large, LabelMap):
+            assert large.labels.shape == wide.shape[:2]
+        else:
+            assert large.masks is not None
+            assert large.masks.shape[1:] == wide.shape[:2]
+            assert (np.diff(large.scores) <= 0).all()
+            assert large.boxes[:, 2].max() > 128
+
+
+def test_too_small(detector: Any, segmenter: Any, tmp_path: Path) -> None:
+    """What shrinks to nothing, or has no cell of the coarsest level."""
+    for files_of, size, words in (
+        (detector, (1, 300), '1 x 300 pixels are too small: the test pipe'),
+        (segmenter, (3, 300), 'the backbone gets 3 x 300, and needs at'),
+    ):
+        predict = vitdense.Predictor(*files_of, device='cpu')
+        image = np.zeros((*size, 3), np.uint8)
+        with pytest.raises(ValueError, match=f'picture 0: .*{words}'):
+            predict(image)
+        path = tmp_path / 'small.png'
+        cv2.imwrite(str(path), image)
+        with pytest.raises(BrokenImageError, match=f'small.png: .*{words}'):
+            predict(path)
+
+
+def test_panoptic_models_are_refused() -> None:
+    """When they are built, not at the first picture."""
+    model = torch.nn.Module()
+    model.panoptic_fusion_head = torch.nn.Identity()
+    with pytest.raises(ValueError, match='gives panoptic segments, which'):
+        refuse_panoptic(model)
+    model.test_cfg = {'instance_on': True}  # type: ignore[assignment]
+    refuse_panoptic(model)
+
+
 def test_bad_input(
     detector: Any, segmenter: Any, pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -144,6 +205,8 @@ def test_bad_input(
         ((config, segmenter[1]), {}, 'does not fit the model'),
         ((config, checkpoint), {'device': 'tpu'}, "device='tpu' cannot be"),
         ((config, checkpoint), {'batch_size': 0}, 'batch_size=0 is not'),
+        ((config, checkpoint), {'tile': 9}, 'tile=9 is smaller than the 32'),
+        ((config, checkpoint), {'tile': 99, 'overlap': 1.0}, 'overlap=1.0'),
         (
             (config, checkpoint),
             {'cfg_options': {'model.test_cfg.rcn.nms': 1}},
@@ -194,6 +257,8 @@ def test_lines_of_the_page(
         'import vitdense',
         'from mmdet.apis import inference_detector; import vitdense',
         'from mmseg.apis import inference_model; import vitdense',
+        'import torch, vitdense, mmseg.apis, mmdet.apis',
+        'import mmdet.apis, mmseg.apis, vitdense, torch',
     ],
 )
 @pytest.mark.parametrize('task', ['detector', 'segmenter'])

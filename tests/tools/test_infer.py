@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -156,6 +157,27 @@ def test_label_maps_of_a_work_folder(
     assert not (out / 'predictions.json').exists()
 
 
+def test_what_is_too_small_is_left_out_and_the_rest_tiled(
+    tool: Callable, segmenter: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / 'cut.jpg').unlink()
+    cv2.imwrite(str(photos / 'b.png'), np.zeros((3, 300, 3), np.uint8))
+    cv2.imwrite(str(photos / 'c.png'), np.zeros((150, 290, 3), np.uint8))
+    out = tmp_path / 'out'
+    args = [*files_of(segmenter), photos, '--out', out, '--device', 'cpu']
+    ended = tool('infer.py', *args, '--tile', '128', '--batch-size', '3')
+    assert ended.code == 1
+    assert ended.err.count('\n') == 1
+    assert f'left out: {photos}/b.png: 3 x 300 pixels are' in ended.err
+    labels = cv2.imread(str(out / 'maps/c.png'), cv2.IMREAD_UNCHANGED)
+    assert labels is not None
+    assert labels.shape == (150, 290)
+    assert (out / 'maps/more/a.png').is_file()
+    ended = tool('infer.py', *args, '--tile', '96')
+    assert ended.code == 2
+    assert 'has results of another batch_size and tile' in ended.err
+
+
 def test_goes_on_and_overwrites_nothing(
     tool: Callable, detector: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -241,12 +263,49 @@ def test_bad_input(
         ([config, checkpoint, picture, '--score', '7'], '--score 7.0'),
         ([config, checkpoint, picture, '--batch-size', '0'], 'batch_size=0'),
         (['--from', photos, picture], 'is no work folder'),
+        ([config, checkpoint, picture, '--tile', '8'], 'tile=8 is smaller'),
+        (
+            [config, checkpoint, picture, '--tile', '64', '--overlap', '1'],
+            'overlap=1.0 is not from 0',
+        ),
     ):
         ended = tool('infer.py', *args, '--out', out)
         assert ended.code == 2, args
         assert words in ended.err
         assert ended.err.count('\n') == 1
         assert not out.exists()
+
+
+def test_where_nothing_can_be_written(
+    tool: Callable, detector: Path, photos: Path, tmp_path: Path
+) -> None:
+    """A file is where the folder would be; the disk is full."""
+    file = tmp_path / 'file'
+    file.write_text('of the user')
+    args = [*files_of(detector), photos / 'a.png', '--device', 'cpu']
+    ended = tool('infer.py', *args, '--out', file / 'out')
+    assert ended.code == 2
+    assert ended.err.count('\n') == 1
+    assert str(file) in ended.err
+    assert file.read_text() == 'of the user'
+
+    out = tmp_path / 'out'
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    args += ['--out', out, '--score', '0']
+    try:
+        # room for the settings, and none for a drawn picture
+        resource.setrlimit(resource.RLIMIT_FSIZE, (14_000, limits[1]))
+        ended = tool('infer.py', *args)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert ended.code == 1, ended
+    assert ended.err.count('\n') == 1
+    assert 'File too large' in ended.err
+    assert not list(out.glob('pictures/*.jpg'))
+    assert tool('infer.py', *args).code == 0
+    assert (out / 'pictures/a.jpg').is_file()
 
 
 def test_commands_of_the_page(

@@ -1,6 +1,8 @@
 """Trained models at work on pictures.
 
-``predictor.py`` runs a model, and ``results.py`` is what it gives. ``job.py``
+``predictor.py`` runs a model (``building.py``, ``fitness.py``), on large
+pictures in tiles (``tiling.py``, ``merging.py``), and ``results.py`` is what
+it gives. ``job.py``
 runs it on many ``pictures.py``, which are drawn (``drawing.py``) and written
 (``formats.py``) into a ``folder.py``.
 """

@@ -82,6 +82,8 @@ class Job:
         device: As `Predictor` takes it.
         amp: Likewise.
         cfg_options: Likewise.
+        tile: Likewise.
+        overlap: Likewise.
 
     Raises:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
@@ -103,6 +105,8 @@ class Job:
         device: str | None = None,
         amp: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
+        tile: int | None = None,
+        overlap: float = 0.2,
     ) -> None:
         pictures = find_pictures(inputs)
         self._predictor = predictor = Predictor(
@@ -112,6 +116,8 @@ class Job:
             batch_size=batch_size,
             amp=amp,
             cfg_options=cfg_options,
+            tile=tile,
+            overlap=overlap,
         )
         self._formats = _check_formats(formats, predictor)
         self._score, self._polygons = score, polygons
@@ -124,6 +130,8 @@ class Job:
             'batch_size': batch_size,
             'amp': amp,
         }
+        if tile is not None:
+            settings |= {'tile': tile, 'overlap': overlap}
         self._folder = ResultsFolder(
             out, settings, pictures, overwrite=overwrite
         )

@@ -2,39 +2,42 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import groupby, islice, starmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.device import get_device
-from mmengine.registry import DATASETS, MODELS, DefaultScope
-from torch import nn
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 
-from vitdense.checkpoint.base import leaves_base_out
-from vitdense.predict.results import Detections, LabelMap, Result
-from vitdense.preflight.classes import check_num_classes
-from vitdense.preflight.cli import named, nothing_shown
-from vitdense.preflight.config import leaf_datasets, load_config, type_name
-from vitdense.preflight.fine_tuning import classes_held
-from vitdense.preflight.model import (
-    check_exists,
-    check_parts,
-    check_weights,
-    read_checkpoint,
-    weights_of,
-    whole_weights,
+from vitdense.datasets.loading import BrokenImageError
+from vitdense.predict.building import (
+    build_pipeline,
+    load_model,
+    test_data,
+    usable_device,
 )
+from vitdense.predict.fitness import (
+    coarsest_stride,
+    refuse_panoptic,
+    too_small,
+)
+from vitdense.predict.outputs import to_result
+from vitdense.predict.results import Result
+from vitdense.predict.tiling import Tiling
+from vitdense.preflight.classes import check_num_classes
+from vitdense.preflight.cli import nothing_shown
+from vitdense.preflight.config import load_config
+from vitdense.preflight.fine_tuning import classes_held
+from vitdense.preflight.model import check_exists, read_checkpoint
 from vitdense.preflight.options import CommonOptions
-from vitdense.preflight.safeguards import PLAIN, WHOLE
 
 # by the library that a config is written for
 TASKS = {'mmdet': 'detection', 'mmseg': 'segmentation'}
-Picture = str | Path | npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+Picture = str | Path | Pixels
 
 
 class Predictor:
@@ -50,9 +53,13 @@ class Predictor:
         device: Such as ``'cpu'`` or ``'cuda:1'``; None takes a GPU if there
             is one.
         batch_size: How many pictures go through the model at once. Those of
-            a batch are padded to one size.
+            a batch are padded to one size by a detector; a segmentor takes
+            those of one size at once.
         amp: Whether to predict in bfloat16.
         cfg_options: Settings that replace the config's, by dotted key.
+        tile: Height and width of the tiles, in pixels, that larger pictures
+            are cut into; None leaves all whole. See `Tiling`.
+        overlap: Of neighbouring tiles, in parts of a tile.
 
     Attributes:
         classes: Names of the model's classes.
@@ -79,10 +86,12 @@ class Predictor:
         batch_size: int = 1,
         amp: bool = False,
         cfg_options: Mapping[str, Any] | None = None,
+        tile: int | None = None,
+        overlap: float = 0.2,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size} is not positive')
-        self.device = _device(device, amp)
+        self.device = usable_device(device, amp)
         self._batch_size, self._amp = batch_size, amp
         options = CommonOptions(
             config=str(config), cfg_options=cfg_options or {}
@@ -92,7 +101,7 @@ class Predictor:
             self.config = cfg = load_config(options)
             self.task = TASKS[cfg.default_scope]
             check_exists(str(checkpoint))
-            pipeline, told = _test_data(cfg)
+            pipeline, told = test_data(cfg)
             content = read_checkpoint(str(checkpoint))
             held = classes_held(str(checkpoint), content, None)
             self.classes = tuple(held or told)
@@ -102,8 +111,16 @@ class Predictor:
                     f'{str(config)!r} name the classes'
                 )
             check_num_classes(cfg.model, self.classes, str(checkpoint))
-            self._model = _load(cfg, str(checkpoint), content, self.device)
-            self._load, self._transform = _build_pipeline(pipeline)
+            self._model = load_model(
+                cfg, str(checkpoint), content, self.device
+            )
+            refuse_panoptic(self._model)
+            self._tiling = None
+            self._faults: dict[tuple[int, ...], str] = {}
+            if tile is not None:
+                coarsest = coarsest_stride(self._model)
+                self._tiling = Tiling(tile, overlap, coarsest)
+            self._load, self._transform = build_pipeline(pipeline)
             self._to_float32 = bool(pipeline[0].get('to_float32'))
 
     def __call__(self, pictures: Picture | Iterable[Picture]) -> list[Result]:
@@ -127,14 +144,28 @@ class Predictor:
 
     def predict(self, pictures: Iterable[Picture]) -> Iterator[Result]:
         """The same, as they are made: a batch is read when it is due."""
-        numbered = enumerate(pictures)
-        while batch := list(islice(numbered, self._batch_size)):
-            inputs = [self._read(number, each) for number, each in batch]
-            with torch.no_grad(), self._autocast():
-                samples = self._model.test_step(pseudo_collate(inputs))
-            yield from (self._result(each) for each in samples)
+        read = map(self._pixels, enumerate(pictures))
+        if self._tiling is None:
+            return self._predict(read)
+        return self._tiling.predict(self._predict, read)
 
-    def read(self, path: str | Path) -> npt.NDArray[np.uint8]:
+    def _predict(self, pictures: Iterable[Pixels]) -> Iterator[Result]:
+        inputs = starmap(self._prepare, enumerate(pictures))
+        while batch := list(islice(inputs, self._batch_size)):
+            for group in self._stackable(batch):
+                with torch.no_grad(), self._autocast():
+                    samples = self._model.test_step(pseudo_collate(group))
+                yield from (to_result(each, self.classes) for each in samples)
+
+    def _stackable(self, batch: list[Any]) -> list[list[Any]]:
+        """What goes through the model at once: mmdet pads to one size, and
+        mmseg refuses several when it tests."""
+        if self.task == 'detection':
+            return [batch]
+        by_size = groupby(batch, lambda each: each['inputs'].shape)
+        return [list(group) for _, group in by_size]
+
+    def read(self, path: str | Path) -> Pixels:
         """Read a picture as the config's test pipeline does.
 
         Args:
@@ -144,124 +175,57 @@ class Predictor:
             ``(H, W, 3)``, blue first, to be predicted on.
 
         Raises:
-            BrokenImageError: If it is missing, incomplete or no image.
+            BrokenImageError: If it is missing, incomplete, no image or too
+                small for the model.
         """
-        return np.asarray(self._load({'img_path': str(path)})['img'])
+        picture = np.asarray(self._load({'img_path': str(path)})['img'])
+        if fault := self._fault(picture):
+            raise BrokenImageError(f'{path}: {fault}')
+        return picture
+
+    def _pixels(self, numbered: tuple[int, Picture]) -> Pixels:
+        number, picture = numbered
+        if not isinstance(picture, np.ndarray):
+            return self.read(picture)
+        _check_array(number, picture)
+        if fault := self._fault(picture):
+            raise ValueError(f'picture {number}: {fault}')
+        return picture
+
+    def _fault(self, picture: Pixels) -> str:
+        """Why it is too small for the model; empty if it is not."""
+        parts = [picture]
+        if self._tiling is not None:
+            parts = self._tiling.parts(picture)[:2]  # tiles are of one size
+        return next(filter(None, map(self._too_small, parts)), '')
+
+    def _too_small(self, picture: Pixels) -> str:
+        # what pipeline and padding make of a size is the same for all of it
+        size = picture.shape[:2]
+        if size not in self._faults:
+            self._faults[size] = too_small(
+                self._model, lambda: self._prepare(0, picture), size
+            )
+        return self._faults[size]
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self._amp:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def _read(self, number: int, picture: Picture) -> Any:
+    def _prepare(self, number: int, picture: Pixels) -> Any:
         """A picture as the model's input."""
-        path = None
-        if not isinstance(picture, np.ndarray):
-            path, picture = str(picture), self.read(picture)
-        _check_array(number, picture)
-        results = {
-            'img': picture.astype(np.float32) if self._to_float32 else picture,
-            'img_id': number,
-            'img_path': path,
-            'img_shape': picture.shape[:2],
-            'ori_shape': picture.shape[:2],
-        }
-        return self._transform(results)
-
-    def _result(self, sample: Any) -> Result:
-        if 'pred_instances' in sample:
-            return _detections(sample.pred_instances, self.classes)
-        if 'pred_sem_seg' in sample:
-            labels = sample.pred_sem_seg.data.squeeze(0)
-            return LabelMap(
-                labels.cpu().numpy().astype(np.int64), self.classes
-            )
-        raise ValueError(
-            f'the model gives {sorted(sample.keys())}; choose one that gives '
-            "any of ['pred_instances', 'pred_sem_seg']"
+        return self._transform(
+            {
+                'img': picture.astype(np.float32)
+                if self._to_float32
+                else picture,
+                'img_id': number,
+                'img_path': None,
+                'img_shape': picture.shape[:2],
+                'ori_shape': picture.shape[:2],
+            }
         )
-
-
-def _device(name: str | None, amp: bool) -> torch.device:
-    """See that a device is there, and can do what is asked.
-
-    Raises:
-        ValueError: If it is not, or cannot.
-    """
-    name = name or get_device()
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'device={name!r} cannot be used: {reason}') from None
-    if (
-        amp
-        and device.type == 'cuda'
-        and not torch.cuda.is_bf16_supported(including_emulation=False)
-    ):
-        raise ValueError(f'amp: device={name!r} has no bfloat16')
-    return device
-
-
-def _test_data(cfg: Config) -> tuple[list[Any], tuple[str, ...]]:
-    """The pipeline that a config tests with, and the classes it names.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    for settings in leaf_datasets(cfg, 'test').values():
-        kind = DATASETS.get(settings['type'])
-        own = getattr(kind, 'METAINFO', {})
-        named_here = settings.get('metainfo') or {}
-        classes = named_here.get('classes') or own.get('classes') or ()
-        return list(settings.get('pipeline') or ()), tuple(classes)
-    raise ValueError('the config has no test_dataloader.dataset to test as')
-
-
-def _build_pipeline(pipeline: list[Any]) -> tuple[Any, Compose]:
-    """What loads a picture, and what is done to it then; no annotations.
-
-    Raises:
-        ValueError: If it does not begin with the loading of a picture.
-    """
-    first, *others = pipeline or [{'type': None}]
-    kind = type_name(first['type'] or 'nothing')
-    if kind not in {*PLAIN, WHOLE}:
-        raise ValueError(
-            f'the test pipeline begins with {kind}, which loads no plain '
-            f'picture; choose from {sorted({*PLAIN, WHOLE})}'
-        )
-    kept = [
-        each
-        for each in others
-        if 'Annotations' not in type_name(each['type']).rpartition('.')[2]
-    ]
-    with named('test_dataloader.dataset.pipeline'):
-        load = {**first, 'type': WHOLE, 'to_float32': False}
-        return Compose([load]), Compose(kept)
-
-
-def _load(
-    cfg: Config, source: str, content: Mapping[str, Any], device: torch.device
-) -> Any:
-    """Build the model that a checkpoint fits exactly, and fill it.
-
-    Raises:
-        ValueError: If it does not fit.
-    """
-    settings = dict(cfg.model)
-    if cfg.get('data_preprocessor') is not None:
-        settings.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with named('model'):
-        model: nn.Module = MODELS.build(settings)
-    check_parts(model, settings)
-    if leaves_base_out(weights_of(content)):
-        model.init_weights()  # type: ignore[operator]
-    check_weights(model, source, content)
-    inner = getattr(model, 'module', model)
-    inner.load_state_dict(whole_weights(inner, source, content))
-    return inner.to(device).eval()
 
 
 def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
@@ -275,18 +239,3 @@ def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
             f'picture {number} is {picture.dtype} of shape {picture.shape}; '
             'uint8 of shape (H, W, 3) is taken'
         )
-
-
-def _detections(found: Any, classes: tuple[str, ...]) -> Detections:
-    found = found.cpu()
-    order = torch.argsort(found.scores, descending=True, stable=True).numpy()
-    masks = None
-    if 'masks' in found:
-        masks = np.asarray(found.masks, np.bool_)[order]
-    return Detections(
-        found.bboxes.float().numpy()[order],
-        found.scores.float().numpy()[order],
-        found.labels.numpy().astype(np.int64)[order],
-        masks,
-        classes,
-    )
