@@ -1,6 +1,5 @@
 """The page in a real Chromium, with no network."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
