@@ -63,8 +63,10 @@ def test_labels_lie_over_the_picture(small_shapes: Path) -> None:
             assert found.masks is not None
             for mask, box in zip(found.masks, found.boxes, strict=True):
                 rows, columns = mask.nonzero()
-                tight = (columns.min(), rows.min())
-                tight += (columns.max() + 1, rows.max() + 1)
+                tight = (
+                    *(columns.min(), rows.min()),
+                    *(columns.max() + 1, rows.max() + 1),
+                )
                 # a mask is resized by whole pixels
                 np.testing.assert_allclose(box, tight, atol=4)
 
