@@ -111,8 +111,7 @@ def write_folder(folder: Path, drawn: Sequence[Drawn]) -> None:
         folder: One that `check_folder` has passed.
         drawn: The pictures.
     """
-    shutil.rmtree(folder / PICTURES, ignore_errors=True)
-    (folder / PICTURES).mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     # first: what a stopped run leaves can be told from other files
     listed = [
         {
@@ -126,6 +125,9 @@ def write_folder(folder: Path, drawn: Sequence[Drawn]) -> None:
     ]
     with whole_file(folder / LIST) as part:
         part.write_text(json.dumps(listed, indent=1) + '\n')
+    if (folder / PICTURES).is_dir():
+        shutil.rmtree(folder / PICTURES)
+    (folder / PICTURES).mkdir()
     for each in drawn:
         (folder / PICTURES / each.name).write_bytes(each.content)
 
