@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# chromium.sh: have a Chromium with its driver, which tests of the page of
-# tools/benchmark.py need; install it where this is a Debian and we may.
-# CHROMIUM=none leaves it and these tests out.
+# chromium.sh: have a Chromium with its driver, which tests of the pages of
+# tools/benchmark.py and tools/browse.py need; install it where this is a
+# Debian and we may. CHROMIUM=none leaves it and these tests out.
 set -euo pipefail
 [ "${CHROMIUM:-}" != none ] || exit 0
 

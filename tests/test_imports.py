@@ -52,7 +52,12 @@ MAY_IMPORT = {
         'engine.work_folder',
         'preflight',
     ],
-    'visualize': ['preflight'],
+    'visualize': [
+        'checkpoint.whole_file',
+        'engine.work_folder',
+        'predict',
+        'preflight',
+    ],
     'benchmark': [
         'predict.colours',
         'backbones.pyramid',

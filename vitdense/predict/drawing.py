@@ -95,13 +95,18 @@ def _draw_detections(picture: Pixels, result: Detections) -> Pixels:
     pen, font = ImageDraw.Draw(image), _font(picture)
     taken: list[Box] = []
     for index in range(len(result)):  # the best has the place that it wants
-        text = f'{result.names[index]} {result.scores[index]:.2f}'
+        text = _text(result, index)
         _, _, width, height = pen.textbbox((0, 0), text, font)
         left, top = result.boxes[index, :2].tolist()
         x = min(max(left, 0), max(image.width - width, 0))
         place = _free_place(x, top, width, height, image.height, taken)
         _write(pen, font, text, place, colours[index])
     return _from_pillow(image)
+
+
+def _text(result: Detections, index: int) -> str:
+    name, score = result.names[index], result.scores[index]
+    return name if np.isnan(score) else f'{name} {score:.2f}'
 
 
 def _free_place(

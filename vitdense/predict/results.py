@@ -14,7 +14,8 @@ class Detections:
     Attributes:
         boxes: ``(N, 4)`` float32: left, top, right and bottom in pixels of
             the picture as it was given.
-        scores: ``(N,)`` float32, from 0 to 1.
+        scores: ``(N,)`` float32, from 0 to 1; NaN of what was labelled, not
+            found.
         labels: ``(N,)`` int64, places in ``classes``.
         masks: ``(N, H, W)`` bool, of the picture's size; None of a model
             without masks.
