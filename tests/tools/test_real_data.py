@@ -174,6 +174,9 @@ def test_plain_vits_on_coco(
         'train_dataloader.dataset.pipeline.3.scale=(160,160)',
         'train_dataloader.dataset.pipeline.3.ratio_range=(0.8,1.2)',
         'train_dataloader.dataset.pipeline.4.crop_size=(160,160)',
+        # four convolutions of each region
+        'model.train_cfg.rcnn.sampler.num=16',
+        'model.test_cfg.rpn.max_per_img=50',
         f'model.backbone.arch={arch}',
         'model.neck.in_channels=[384]',
     ]

@@ -20,6 +20,7 @@ OF_TOOLS = {
     'convert': "turn a checkpoint into vitdense's layout, and back",
     'gather': 'make one file of a checkpoint in parts',
     'new-project': 'write a config for your own data',
+    'browse': 'show what a model is given after augmentation',
     'plot-logs': 'draw losses, learning rates and scores of trainings',
     'replay': 'run once more the step on which a training stopped',
 }

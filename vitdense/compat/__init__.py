@@ -43,6 +43,9 @@ mmengine_default_scope      Nothing; it reads the private  both; until
 mmdet_coco_scorer           ``CocoMetric`` scores by       both; until mmdet
                             hotcoco where that equals      lets one choose
                             pycocotools to the bit.        the scorer.
+mmseg_dm_head               ``DMHead`` reads channels-last both; until mmseg
+                            maps, as ours are; it fails at does not ask for
+                            a ``.view`` of them.           contiguous ones.
 =========================== ============================== ==================
 """
 
@@ -52,6 +55,7 @@ from vitdense.compat import (
     mmdet_operator_stubs,
     mmengine_checkpoint_reading,
     mmengine_config_packages,
+    mmseg_dm_head,
 )
 
 
@@ -67,3 +71,4 @@ def install() -> None:
     mmdet_operator_stubs.install()  # imports what the line above makes
     mmengine_checkpoint_reading.install()
     mmdet_coco_scorer.install()
+    mmseg_dm_head.install()
