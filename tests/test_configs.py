@@ -16,7 +16,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmseg.apis import inference_model, init_model
-from timm_alone import import_timm
+from timm_alone import import_mmpretrain, import_timm
 from torch import nn
 
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
@@ -82,6 +82,8 @@ def load(path: Path) -> Config:
 def build(cfg: Config) -> Any:  # a module of the libraries, untyped
     if cfg.model.backbone.type == TIMM:
         import_timm()
+    if cfg.default_scope == 'mmpretrain':
+        import_mmpretrain()
     with (
         DefaultScope.overwrite_default_scope(cfg.default_scope),
         torch.device('meta'),
@@ -125,6 +127,11 @@ def expected_names() -> set[str]:
     four_levels = ['pvt-v2-b2', 't2t-14']
     return {
         'detr_pvt-small_50e_coco',
+        'deit_pvt-v2-b0_8xb128-300e_in1k',
+        'deit_t2t-pyramid-t_8xb128-300e_in1k',
+        'deit_t2t-pyramid-s_8xb128-300e_in1k',
+        'cvt_cvt-13_8xb256-300e_in1k',
+        'cvt_cvt-21_8xb256-300e_in1k',
         'retinanet_pvt-small_fpn_1x_coco-640',
         'mask-rcnn_pvt-v2-b0_fpn_ms-crop-3x_coco',
         *(name.format(b) for b in ms_3x for name in of_the_paper),
@@ -212,6 +219,9 @@ def test_config_is_consistent(path: Path) -> None:
         assert trained / 1e6 == pytest.approx(millions, rel=0.01)
     strides = model.backbone.out_strides
     channels = model.backbone.out_channels
+    if cfg.default_scope == 'mmpretrain':
+        assert model.head.in_channels == channels[-1]
+        return
     if model.with_neck:
         assert neck_channels(model.neck) == channels
         strides = neck_strides(model.neck, strides)

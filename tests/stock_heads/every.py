@@ -1,7 +1,8 @@
 """Tries every kind with every family: python -m stock_heads.every FILE.
 
 Results are kept in FILE, in JSON; what is there already is not tried again.
-When all are there, the tables of docs/heads.md are written.
+When all are there, the tables of docs/heads.md are written. With --only the
+rest of the page stays as it is.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from stock_heads.kinds import LIBRARIES, Kind, kinds, read
 from stock_heads.levels import FAMILIES
-from stock_heads.page import write
+from stock_heads.page import kept, write
 from stock_heads.trial import attempt
 
 LONGEST_S = 180
@@ -88,8 +89,8 @@ def main() -> None:
                 key = f'{kind.library}/{kind.name}'
                 if args.only in key and family not in found.get(key, {}):
                     pool.submit(try_one, kind, family)
-    if not args.only and len(args.families) == len(FAMILIES):
-        write(listed, found)
+    if len(args.families) == len(FAMILIES):
+        write(listed, {**kept(), **found} if args.only else found)
 
 
 if __name__ == '__main__':

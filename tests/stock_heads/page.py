@@ -39,6 +39,23 @@ def rows() -> list[Row]:
     return found
 
 
+def kept() -> dict[str, dict[str, str]]:
+    """What the page says of every kind."""
+    text = PAGE.read_text()
+    reasons = re.findall(
+        r'^\d+\. (.+)$', text.partition('## Why not')[2], re.MULTILINE
+    )
+    found: dict[str, dict[str, str]] = {}
+    for library, name, _, cells in ROW.findall(text):
+        pairs = zip(FAMILIES, cells.split(' | '), strict=True)
+        found[f'{library}/{name}'] = {
+            family: WORKS if cell == 'yes' else reasons[int(cell) - 1]
+            for family, cell in pairs
+            if cell != '?'
+        }
+    return found
+
+
 class Page:
     """The tables of results, and the reasons that they number.
 

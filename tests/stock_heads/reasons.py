@@ -43,8 +43,6 @@ SAID = {
     'have',
     r'bound inconsistent with step sign': 'mmdet cannot paste masks of boxes '
     'outside of an image on the CPU, and an untrained head has such',
-    r'view size is not compatible': 'its head reads maps as rows of memory '
-    '(`.view`), but ours are channels-last',
     r'install sklearn': 'mmdet asks for scikit-learn here',
     r"No module named 'torchvision'": 'mmdet asks for torchvision here',
     r"SSDHead' object has no attribute 'loss_cls'": "mmdet's head of SSD "

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/cvt-21.py',
+    '../_base_/recipes/cvt_8xb256-300e_in1k.py',
+]
+
+model = dict(
+    backbone=dict(_base_.pop('backbone'), init_cfg=None, norm_eval=False),
+    head=dict(in_channels=_base_.pop('out_channels')[-1]),
+)
