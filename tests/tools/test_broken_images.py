@@ -53,7 +53,9 @@ def test_one_line_names_it(
     assert 'BrokenImageError' in log.read_text()
 
 
-@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'workers', [pytest.param(0, marks=pytest.mark.slow), 2]
+)
 def test_left_out_counted_and_listed(
     tool: Callable, cut: Path, tmp_path: Path, workers: int
 ) -> None:
@@ -76,6 +78,7 @@ def test_left_out_counted_and_listed(
     assert f'({len(listed)} times)' in text.splitlines()[-1] + text
 
 
+@pytest.mark.slow
 def test_none_was_met(
     tool: Callable, small_shapes: Path, tmp_path: Path
 ) -> None:

@@ -73,8 +73,15 @@ def loader_options(data_root: Path, batch_size: int) -> list[str]:
 
 def coco_options(shared: Path, config: str, work_dir: Path) -> list[str]:
     root = shared / 'data' / 'coco_tiny'
+    regions = []
+    if config != RETINANET:  # each costs some convolutions
+        regions = [
+            'model.train_cfg.rcnn.sampler.num=32',
+            'model.test_cfg.rpn.max_per_img=50',
+        ]
     return [
         *loader_options(root, batch_size=2),
+        *regions,
         'train_cfg.max_epochs=1',
         'train_cfg.val_interval=1',
         'default_hooks.logger.interval=1',
@@ -174,9 +181,6 @@ def test_plain_vits_on_coco(
         'train_dataloader.dataset.pipeline.3.scale=(160,160)',
         'train_dataloader.dataset.pipeline.3.ratio_range=(0.8,1.2)',
         'train_dataloader.dataset.pipeline.4.crop_size=(160,160)',
-        # four convolutions of each region
-        'model.train_cfg.rcnn.sampler.num=16',
-        'model.test_cfg.rpn.max_per_img=50',
         f'model.backbone.arch={arch}',
         'model.neck.in_channels=[384]',
     ]
