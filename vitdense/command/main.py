@@ -22,6 +22,7 @@ OF_TOOLS = {
     'new-project': 'write a config for your own data',
     'browse': 'show what a model is given after augmentation',
     'plot-logs': 'draw losses, learning rates and scores of trainings',
+    'visualize': 'show the levels of a picture, and what a point attends to',
     'replay': 'run once more the step on which a training stopped',
 }
 # where the file is called otherwise

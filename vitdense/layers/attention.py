@@ -101,6 +101,10 @@ class KeepKeys(nn.Module):
         """(B, N, C) -> (B, N, C)."""
         return tokens
 
+    def spread(self, weights: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(..., M) of keys -> (..., H, W) of the cells they are made of."""
+        return weights.unflatten(-1, hw)
+
 
 class StridedKeys(nn.Module):
     """Keys from non-overlapping windows of tokens: PVT's spatial reduction.
@@ -127,6 +131,16 @@ class StridedKeys(nn.Module):
         """(B, N, C) -> (B, M, C), M = (H // ratio) * (W // ratio)."""
         return self.norm(self.conv(tokens, hw))
 
+    def spread(self, weights: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(..., M) of keys -> (..., H, W), shared evenly by the cells of a
+        window; those beyond the last whole window are in no key."""
+        ratio = self.min_cells
+        grid = weights.unflatten(-1, (hw[0] // ratio, hw[1] // ratio))
+        for axis in (-2, -1):
+            grid = grid.repeat_interleave(ratio, axis) / ratio
+        below, right = hw[0] - grid.shape[-2], hw[1] - grid.shape[-1]
+        return F.pad(grid, (0, right, 0, below))
+
 
 class LinearQKV(nn.Module):
     """Queries from every token, keys and values from reduced tokens.
@@ -149,6 +163,11 @@ class LinearQKV(nn.Module):
         """(B, N, C) -> (B, N, C), (B, M, C), (B, M, C)."""
         k, v = self.kv(self.reduce(tokens, hw)).chunk(2, dim=-1)
         return self.q(tokens), k, v
+
+    def spread(self, weights: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(..., M) of keys -> (..., H, W) of the cells they are made of."""
+        spread: Tensor = self.reduce.spread(weights, hw)  # type: ignore[operator]
+        return spread
 
 
 class Attention(nn.Module):
@@ -188,3 +207,34 @@ class Attention(nn.Module):
         """(B, N, C) on an H x W grid -> (B, N, C)."""
         q, k, v = self.qkv(tokens, hw)
         return self.proj(attend(q, k, v, self.num_heads, self.scale))
+
+    def look(
+        self, tokens: Tensor, hw: tuple[int, int], cell: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """What one cell of the grid takes of all others.
+
+        Args:
+            tokens: (1, P + H * W, C), of one image.
+            hw: The grid.
+            cell: Row and column.
+
+        Returns:
+            (h, H, W) of the grid's cells, where keys that are made of
+            several are shared by them; and (h,) of the tokens before the
+            grid's. Together they are 1.
+        """
+        q, k, _ = self.qkv(tokens, hw)
+        return self._look(q, k, hw, cell)
+
+    def _look(
+        self, q: Tensor, k: Tensor, hw: tuple[int, int], cell: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        prefix = q.shape[1] - hw[0] * hw[1]
+        place = prefix + cell[0] * hw[1] + cell[1]
+        q = q[:, place, None]
+        weights = attention_weights(q, k, self.num_heads, self.scale)[0, :, 0]
+        before, grid = weights[:, :prefix], weights[:, prefix:]
+        spread = getattr(self.qkv, 'spread', None)
+        # without one, each cell has its key
+        cells = grid.unflatten(-1, hw) if spread is None else spread(grid, hw)
+        return cells, before.sum(-1)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
+from torch import Tensor
 
 from vitdense.datasets.loading import BrokenImageError
 from vitdense.predict.building import (
@@ -66,6 +67,7 @@ class Predictor:
         task: ``'detection'`` or ``'segmentation'``.
         config: The config, with the options in it.
         device: Where the model is.
+        model: The detector or segmentor, in evaluation.
 
     Raises:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
@@ -111,14 +113,12 @@ class Predictor:
                     f'{str(config)!r} name the classes'
                 )
             check_num_classes(cfg.model, self.classes, str(checkpoint))
-            self._model = load_model(
-                cfg, str(checkpoint), content, self.device
-            )
-            refuse_panoptic(self._model)
+            self.model = load_model(cfg, str(checkpoint), content, self.device)
+            refuse_panoptic(self.model)
             self._tiling = None
             self._faults: dict[tuple[int, ...], str] = {}
             if tile is not None:
-                coarsest = coarsest_stride(self._model)
+                coarsest = coarsest_stride(self.model)
                 self._tiling = Tiling(tile, overlap, coarsest)
             self._load, self._transform = build_pipeline(pipeline)
             self._to_float32 = bool(pipeline[0].get('to_float32'))
@@ -154,7 +154,7 @@ class Predictor:
         while batch := list(islice(inputs, self._batch_size)):
             for group in self._stackable(batch):
                 with torch.no_grad(), self._autocast():
-                    samples = self._model.test_step(pseudo_collate(group))
+                    samples = self.model.test_step(pseudo_collate(group))
                 yield from (to_result(each, self.classes) for each in samples)
 
     def _stackable(self, batch: list[Any]) -> list[list[Any]]:
@@ -183,6 +183,21 @@ class Predictor:
             raise BrokenImageError(f'{path}: {fault}')
         return picture
 
+    def given(self, picture: Pixels) -> tuple[Tensor, tuple[int, int]]:
+        """What the model is given of a picture.
+
+        Args:
+            picture: As `read` gives it.
+
+        Returns:
+            ``(1, 3, H, W)``, normalised and padded; and rows and columns of
+            the picture in it, from the upper left on.
+        """
+        batch = pseudo_collate([self._prepare(0, picture)])
+        made = self.model.data_preprocessor(batch, training=False)
+        (sample,) = made['data_samples']
+        return made['inputs'], tuple(sample.img_shape[:2])
+
     def _pixels(self, numbered: tuple[int, Picture]) -> Pixels:
         number, picture = numbered
         if not isinstance(picture, np.ndarray):
@@ -204,7 +219,7 @@ class Predictor:
         size = picture.shape[:2]
         if size not in self._faults:
             self._faults[size] = too_small(
-                self._model, lambda: self._prepare(0, picture), size
+                self.model, lambda: self._prepare(0, picture), size
             )
         return self._faults[size]
 

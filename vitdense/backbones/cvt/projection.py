@@ -75,6 +75,7 @@ class ConvQKV(nn.Module):
     ) -> None:
         super().__init__()
         self.num_prefix = num_prefix
+        self.stride = stride
         self.conv_q = DepthwiseNorm(dim, 1, norm)
         self.conv_k = DepthwiseNorm(dim, stride, norm)
         self.conv_v = DepthwiseNorm(dim, stride, norm)
@@ -97,3 +98,15 @@ class ConvQKV(nn.Module):
         if prefix is not None:
             q, k, v = (torch.cat((prefix, part), 1) for part in (q, k, v))
         return self.q(q), self.k(k), self.v(v)
+
+    def spread(self, weights: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(..., M) of keys of the grid -> (..., H, W), shared evenly by the
+        cells that are nearest to a kernel's centre."""
+        rows, cols = (-(-side // self.stride) for side in hw)
+        grid = weights.unflatten(-1, (rows, cols))
+        for axis, side in ((-2, hw[0]), (-1, hw[1])):
+            key = torch.arange(side, device=grid.device) // self.stride
+            shared = key.bincount()[key]  # the last key has fewer cells
+            part = 1 / (shared[:, None] if axis == -2 else shared)
+            grid = grid.index_select(axis, key) * part
+        return grid

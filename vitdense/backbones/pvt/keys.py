@@ -33,6 +33,14 @@ class PooledKeys(nn.Module):
         pooled = pool_to_grid(tokens, hw, self.size)
         return F.gelu(self.norm(self.conv(pooled, (self.size, self.size))))
 
+    def spread(self, weights: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(..., M) of keys -> (..., H, W), by each cell's part in averages."""
+        grid = weights.unflatten(-1, (self.size, self.size))
+        rows = _windows(grid, hw[0], self.size)
+        cols = _windows(grid, hw[1], self.size)
+        rows, cols = (t / t.sum(1, keepdim=True) for t in (rows, cols))
+        return rows.mT @ grid @ cols
+
 
 def pool_to_grid(tokens: Tensor, hw: tuple[int, int], side: int) -> Tensor:
     """(B, N, C) on an H x W grid -> (B, side * side, C).

@@ -9,9 +9,13 @@ B images, N = H * W tokens, C channels.
 
 from torch import Tensor, nn
 
-from vitdense.backbones.t2t.performer import performer_attend, random_features
+from vitdense.backbones.t2t.performer import (
+    performer_attend,
+    performer_weights,
+    random_features,
+)
 from vitdense.layers import bands
-from vitdense.layers.attention import attend
+from vitdense.layers.attention import attend, attention_weights
 from vitdense.layers.mlp import Mlp
 
 
@@ -34,6 +38,15 @@ class T2TAttention(nn.Module):
         out = attend(q, k, v, num_heads=1, scale=self.scale)
         return v + self.proj(out)
 
+    def look(
+        self, qkv: Tensor, hw: tuple[int, int], cell: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """(1, N, 3 * C) -> (1, H, W), what one cell takes of each; (1,)."""
+        q, k, _ = qkv.chunk(3, dim=-1)
+        q = q[:, cell[0] * hw[1] + cell[1], None]
+        weights = attention_weights(q, k, 1, self.scale)[0, :, 0]
+        return weights.unflatten(-1, hw), weights.new_zeros(1)
+
 
 class T2TPerformer(nn.Module):
     """Attention by ``dim // 2`` random features, linear in N.
@@ -52,6 +65,16 @@ class T2TPerformer(nn.Module):
         """(B, N, 3 * C) keys, queries, values -> (B, N, C)."""
         k, q, v = kqv.chunk(3, dim=-1)
         return v + self.proj(performer_attend(q, k, v, self.w))
+
+    def look(
+        self, kqv: Tensor, hw: tuple[int, int], cell: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """(1, N, 3 * C) -> (1, H, W), what one cell takes of each, as the
+        random features estimate it; (1,)."""
+        k, q, _ = kqv.chunk(3, dim=-1)
+        q = q[:, cell[0] * hw[1] + cell[1], None]
+        weights = performer_weights(q, k, self.w)[0]
+        return weights.unflatten(-1, hw), weights.new_zeros(1)
 
 
 class T2TBlock(nn.Module):

@@ -61,16 +61,40 @@ class WindowedAttention(Attention):
         """(B, P + H * W, C) -> the same."""
         rows, cols = window_of(self.window, hw)
         down, right = -(-hw[0] // rows), -(-hw[1] // cols)
-        prefix, grid = tokens.split_with_sizes(
-            [self.num_prefix, tokens.shape[1] - self.num_prefix], 1
-        )
-        windows = to_windows(grid.unflatten(1, hw), (rows, cols))
-        repeated = prefix.repeat_interleave(down * right, 0)
         # the whole grid: positions are places in the image
-        windows = super().forward(torch.cat((repeated, windows), 1), hw)
+        windows = super().forward(self._split(tokens, hw), hw)
         prefix = windows[:, : self.num_prefix]
         prefix = prefix.unflatten(0, (-1, down * right)).mean(1)
         grid = windows[:, self.num_prefix :].unflatten(1, (rows, cols))
         grid = grid.unflatten(0, (-1, down, right)).transpose(2, 3)
         grid = grid.flatten(3, 4).flatten(1, 2)[:, : hw[0], : hw[1]]
         return torch.cat((prefix, grid.flatten(1, 2)), 1)
+
+    def look(
+        self, tokens: Tensor, hw: tuple[int, int], cell: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """As that of Attention; what zeros that fill up a window take is
+        left out."""
+        rows, cols = window_of(self.window, hw)
+        q, k, _ = self.qkv(self._split(tokens, hw), hw)
+        window = cell[0] // rows * -(-hw[1] // cols) + cell[1] // cols
+        inside, before = self._look(
+            q[window, None],
+            k[window, None],
+            (rows, cols),
+            (cell[0] % rows, cell[1] % cols),
+        )
+        top, left = cell[0] - cell[0] % rows, cell[1] - cell[1] % cols
+        grid = inside.new_zeros(len(inside), *hw)
+        there = grid[:, top : top + rows, left : left + cols]
+        there.copy_(inside[:, : there.shape[1], : there.shape[2]])
+        return grid, before
+
+    def _split(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
+        """(B, P + H * W, C) -> (B * windows, P + h * w, C)."""
+        prefix, grid = tokens.split_with_sizes(
+            [self.num_prefix, tokens.shape[1] - self.num_prefix], 1
+        )
+        windows = to_windows(grid.unflatten(1, hw), window_of(self.window, hw))
+        count = windows.shape[0] // tokens.shape[0]
+        return torch.cat((prefix.repeat_interleave(count, 0), windows), 1)
