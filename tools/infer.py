@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 try:
-    from mmengine.config import DictAction
-
     from vitdense.preflight.cli import (
         OneLineParser,
+        add_model_options,
         nothing_shown,
         one_line_errors,
         tell_error,
@@ -91,18 +90,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--amp', action='store_true', help='predict in bfloat16'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config',
-    )
-    parser.add_argument(
-        '--trust-pickle',
-        action='store_true',
-        help='run the code that checkpoints hold; only for your own files',
-    )
+    add_model_options(parser)
     return parser.parse_intermixed_args()
 
 

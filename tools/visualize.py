@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 try:
-    from mmengine.config import DictAction
-
     from vitdense.preflight.cli import (
         OneLineParser,
+        add_model_options,
         nothing_shown,
         one_line_errors,
     )
@@ -52,18 +51,7 @@ def parse_args() -> argparse.Namespace:
         '--overwrite', action='store_true', help='replace a figure there'
     )
     parser.add_argument('--device', help='such as cpu or cuda:1')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that replace those of the config',
-    )
-    parser.add_argument(
-        '--trust-pickle',
-        action='store_true',
-        help='run the code that checkpoints hold; only for your own files',
-    )
+    add_model_options(parser)
     return parser.parse_args()
 
 

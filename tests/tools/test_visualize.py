@@ -43,7 +43,7 @@ def test_figure(
     assert made.out == f'figure: {out}\n'
     drawn = cv2.imread(str(out))
     assert min(drawn.shape[:2]) > 300
-    refused = (
+    refused: tuple[tuple[list[object], str], ...] = (
         ([], 'is there; --overwrite'),
         (['--overwrite', '--point', 100, 0], '--point 100 0 is outside of'),
         (['--overwrite', '--head', 1], '--head 1: a head, from 0 on,'),
@@ -78,7 +78,7 @@ def test_panels(detector: Path, picture: Path) -> None:
     assert titles[5:] == [f'stages.{stage}.1' for stage in range(4)]
     for panel in (figure.axes[0], *figure.axes[5:]):
         (cross,) = panel.lines
-        assert (*cross.get_xdata(), *cross.get_ydata()) == (70, 30)
+        assert np.asarray(cross.get_xydata()).tolist() == [[70, 30]]
     given, (rows, cols) = predict.given(predict.read(picture))
     assert rows / cols == pytest.approx(60 / 100, abs=0.02)
     assert given.shape[2] >= rows

@@ -60,8 +60,7 @@ def test_all_of_a_cell_is_told(kind: str) -> None:
 def test_one_window_is_all_of_a_small_image() -> None:
     """A windowed block and the same one without windows look alike."""
     torch.manual_seed(0)
-    arguments = {'arch': 'vitdet-b', 'out_indices': [0]}
-    model = vitdense.ViT(**arguments).eval()
+    model = vitdense.ViT('vitdet-b', out_indices=[0]).eval()
     (windowed,) = look_from(model, image(96, 160), (0.2, 0.7))
     attn = model.get_submodule(windowed.name)
     plain = Attention(768, attn.num_heads, attn.qkv)

@@ -149,13 +149,8 @@ class OneLineParser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing share with mmdet's tools."""
-    parser.add_argument(
-        '--work-dir',
-        help='where logs, checkpoints and scores are written; '
-        'work_dirs/<name of the config> if neither this nor the config says',
-    )
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add what all tools ask that build a model of a config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -169,6 +164,16 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='run the code that checkpoints hold; only for your own files',
     )
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share with mmdet's tools."""
+    parser.add_argument(
+        '--work-dir',
+        help='where logs, checkpoints and scores are written; '
+        'work_dirs/<name of the config> if neither this nor the config says',
+    )
+    add_model_options(parser)
     parser.add_argument(
         '--compile',
         action='store_true',
