@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
 from vitdense.predict.predictor import Predictor
 from vitdense.visualize.attention import look_from
@@ -69,13 +69,9 @@ def draw_look(
             title = looked.name.replace('.blocks', '').replace('.attn', '')
             if looked.prefix:
                 title += f', {looked.prefix:.0%} elsewhere'
-            shown = _over(_numpy(heat), down, across)
+            shown = _over(heat.cpu().numpy(), down, across)
             panels.append((title, picture, shown))
     return _figure(panels, (width, height), point)
-
-
-def _numpy(heat: Tensor) -> npt.NDArray[np.float32]:
-    return heat.cpu().numpy()
 
 
 def _over(cells: Any, down: float, across: float) -> Any:
