@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interpreter import python
 from processes import ROOT, TORCHRUN, children_of
 from resumed_runs import Training, differing, learned
 from small_runs import DETECTOR, SEGMENTER, root
@@ -28,6 +30,29 @@ LONG = {**FEW, 'train_cfg__max_iters': STEPS}
 SOON_S = 60
 STARTING_S = 240
 RETINANET = ROOT / 'configs/pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
+
+
+# the first leaves while a collective waits for the second
+LEAVES = """
+import faulthandler
+import sys
+import time
+import torch
+from torch import distributed, nn
+from vitdense.engine.processes import leave
+
+faulthandler.dump_traceback_later(90, exit=True)
+rank = int(sys.argv[2])
+store = distributed.FileStore(sys.argv[1], 2)
+distributed.init_process_group('gloo', store=store, rank=rank, world_size=2)
+model = nn.parallel.DistributedDataParallel(nn.Linear(2, 2))
+model.itself = model  # as a runner's parts refer to each other
+del model
+if rank == 1:
+    time.sleep(2)
+distributed.broadcast(torch.ones(3), 1, async_op=rank == 0)
+leave()
+"""
 
 
 def allow_restart(training: Training) -> None:
@@ -329,3 +354,15 @@ def test_the_first_process_tells_of_all(root: Path, tmp_path: Path) -> None:
     assert output.count('  step   ') == 1
     (group, *_) = training.last()['optimizer']['param_groups']
     assert group['initial_lr'] == pytest.approx(0.0005)
+
+
+@pytest.mark.slow
+def test_leaving_waits_for_no_thread_that_waits_for_it(tmp_path: Path) -> None:
+    """The thread of the collective needs the interpreter's lock to free what
+    was received. An end of the group that holds it hangs, every time."""
+    with ThreadPoolExecutor() as pool:
+        ended = pool.map(
+            lambda rank: python('-c', LEAVES, tmp_path / 'store', rank), (0, 1)
+        )
+    for status, output in ended:
+        assert status == 0, output

@@ -280,5 +280,11 @@ def leave() -> None:
     """
     if is_distributed():
         _This.store = None
+        # The last to let go must be Python's own reference, which ends the
+        # group's threads without the interpreter's lock. The wrapper's
+        # reducer would hold the lock and wait for a thread that itself waits
+        # for it, to free the tensors of the last collective: for ever.
+        group = distributed.group.WORLD
         distributed.destroy_process_group()
         gc.collect()
+        del group
