@@ -270,10 +270,26 @@ def test_digest_of_a_local_file(tmp_path: Path) -> None:
     assert_untouched(model, before)
 
 
-def test_meta_model_is_refused(tmp_path: Path) -> None:
+def test_model_on_meta_gets_its_tensors(tmp_path: Path) -> None:
+    path = tmp_path / 'own.pth'
+    own = randomised(build('pvt', arch=TINY))
+    torch.save(own.state_dict(), path)
+    with torch.device('meta'):
+        model = build('pvt', arch=TINY, frozen_stages=1)
+    load_backbone(model, str(path))
+    assert_untouched(model, own.state_dict())
+    frozen = build('pvt', arch=TINY, frozen_stages=1)
+    learned = [p.requires_grad for p in frozen.parameters()]
+    assert [p.requires_grad for p in model.parameters()] == learned
+
+
+def test_nothing_stays_on_meta(tmp_path: Path) -> None:
+    """What the file lacks has no initial values there."""
     path = tmp_path / 'own.pth'
     torch.save(build('pvt', arch=TINY).state_dict(), path)
     with torch.device('meta'):
         model = build('pvt', arch=TINY)
-    with pytest.raises(CheckpointError, match='meta device'):
+    model.register_buffer('more', torch.empty(3, device='meta'), False)
+    with pytest.raises(CheckpointError, match='none for more'):
         load_backbone(model, str(path))
+    assert all(p.is_meta for p in model.parameters())

@@ -14,6 +14,7 @@ from .errors import CheckpointError, blaming
 from .matching.plan import LoadPlan, make_plan
 from .matching.recognise import MatchedNames, best_match, refuse_unknown
 from .matching.rules import Layout, Shape
+from .reading.mapped import MappedTensors, check_sums, is_large
 from .reading.safe import read_file
 from .reading.source import locate
 from .reading.unwrap import BACKBONE, BackboneTensors, unwrap
@@ -33,12 +34,17 @@ def load_backbone(
     was adapted, dropped or left as it was is in the report, which is logged.
     The model is changed only after everything has been checked.
 
+    A model that was built on the ``meta`` device gets its tensors from the
+    file, on CPU. Neither it nor any other needs the memory of a large file
+    beside its own: tensors are read one by one.
+
     Args:
         model: A backbone of vitdense.
-        source: A file, an http(s) URL, or ``'official'`` for the published
-            checkpoint of the model's arch. PyTorch and safetensors files of
-            the layouts of the model's family are recognised by their names,
-            also in containers and in whole detectors.
+        source: A file, a folder or index of transformers, an http(s) URL, or
+            ``'official'`` for the published checkpoint of the model's arch.
+            PyTorch and safetensors files of the layouts of the model's
+            family are recognised by their names, also in containers and in
+            whole detectors.
         sha256: Digest that the file must have.
 
     Raises:
@@ -50,15 +56,16 @@ def load_backbone(
     if source == OFFICIAL:
         source = family.official_url(model.arch_name)
     targets = _plain_state(model)
-    if any(tensor.is_meta for tensor in targets.values()):
-        raise CheckpointError(
-            f'{source}: the model is on the meta device, which holds no values'
-        )
     held = read_backbone(locate(source, sha256), source)
-    built, report = _fit(model, held, source, targets)
+    plan, report = _fit(model, held, source, targets)
+    _refuse_empty(model, plan, source)
+    own_names = {plain: own for own, plain in model.plain_names().items()}
     with torch.no_grad():
-        for name, tensor in built.items():
-            targets[name].copy_(tensor)
+        for name, tensor in plan.each(held.tensors):
+            if targets[name].is_meta:
+                _give(model, own_names[name], tensor)
+            else:
+                targets[name].copy_(tensor)
     print_log(str(report), logger='current')
     return report
 
@@ -94,7 +101,8 @@ def with_own_backbone(
         return held
     with blaming(source):
         found = unwrap(theirs)
-    built, _ = _fit(backbone, found, source, _plain_state(backbone))
+    plan, _ = _fit(backbone, found, source, _plain_state(backbone))
+    built = plan.build(found.tensors)
     rest = {n: t for n, t in held.items() if n not in theirs}
     names = backbone.plain_names()
     filled = {
@@ -115,15 +123,41 @@ def _fit(
     held: BackboneTensors,
     source: str,
     targets: Mapping[str, Tensor],
-) -> tuple[dict[str, Tensor], LoadReport]:
-    """What a backbone is filled with, and what is said of it."""
+) -> tuple[LoadPlan, LoadReport]:
+    """How a backbone is filled, and what is said of it."""
     family = model.family
     names = match_names(held, source, [family])[family]
     plan = plan_load(held, names, shapes_of(targets))
     report = make_report(source, held, plan, len(targets))
     if plan.problems:
         raise CheckpointError(_misfit(report, held.notes, plan.problems))
-    return plan.build(held.tensors), report
+    return plan, report
+
+
+def _refuse_empty(model: PyramidBackbone, plan: LoadPlan, source: str) -> None:
+    """Complain of what would be left on ``meta``, which holds no values."""
+    filled = {n for n, p in model.plain_names().items() if p in plan.chunks}
+    empty = [
+        name
+        for name, tensor in (*model.named_parameters(), *model.named_buffers())
+        if tensor.is_meta and name not in filled
+    ]
+    if empty:
+        raise CheckpointError(
+            f'{source}: the model is on the meta device, which holds no '
+            f'values, and the file has none for {", ".join(empty[:8])}'
+        )
+
+
+def _give(model: nn.Module, name: str, tensor: Tensor) -> None:
+    """Have a model on ``meta`` hold a copy of a tensor."""
+    place, _, own_name = name.rpartition('.')
+    module = model.get_submodule(place)
+    before = getattr(module, own_name)
+    own = torch.empty_like(before, device='cpu').copy_(tensor)
+    if isinstance(before, nn.Parameter):
+        own = nn.Parameter(own, before.requires_grad)
+    setattr(module, own_name, own)
 
 
 def read_backbone(path: Path, source: str) -> BackboneTensors:
@@ -136,12 +170,24 @@ def read_backbone(path: Path, source: str) -> BackboneTensors:
     Raises:
         CheckpointError: If it cannot be read or holds no state dict.
     """
-    content = read_file(path)
-    with blaming(source):
-        return unwrap(content)
+    large = is_large(path)
+
+    def read() -> BackboneTensors:
+        content = read_file(path, mapped=large)
+        with blaming(source):
+            return unwrap(content)
+
+    if large:
+        check_sums(path)
+    found = read()
+    if large:
+        found.tensors = MappedTensors(lambda: read().tensors)
+    return found
 
 
-def read_tensors(source: str, sha256: str | None = None) -> dict[str, Tensor]:
+def read_tensors(
+    source: str, sha256: str | None = None
+) -> Mapping[str, Tensor]:
     """A backbone's tensors in a file, by the names that they have there.
 
     Args:

@@ -137,6 +137,21 @@ def test_transformers(tmp_path: Path, layout: str) -> None:
     )
 
 
+def test_shards_of_transformers(tmp_path: Path) -> None:
+    """As its ``save_pretrained`` divides large models."""
+    name, settings, arch, _ = TRANSFORMERS["transformers' DINOv3ViT"]
+    config = getattr(transformers, f'{name}Config')(**{**CONFIG, **settings})
+    whole: Any = randomise(getattr(transformers, f'{name}Model')(config))
+    whole.save_pretrained(tmp_path / 'shards', max_shard_size='10KB')
+    assert len(list((tmp_path / 'shards').glob('*.safetensors'))) > 2
+    torch.save(whole.state_dict(), tmp_path / 'x.bin')
+    models = [ViT(arch), ViT(arch)]
+    for model, source in zip(models, ('shards', 'x.bin'), strict=True):
+        load_backbone(model, str(tmp_path / source))
+    first, second = (model.state_dict() for model in models)
+    assert all(torch.equal(second[n], t) for n, t in first.items())
+
+
 @torch.no_grad()
 def test_names_of_older_files_of_transformers(tmp_path: Path) -> None:
     config = transformers.Dinov2Config(

@@ -50,7 +50,8 @@ def count_flops(
     Raises:
         ValueError: If the images are too small for a vitdense backbone.
     """
-    twin = copy.deepcopy(model).to('meta')
+    # frozen: the counter stumbles over a module that gives out a parameter
+    twin = copy.deepcopy(model).to('meta').requires_grad_(False)
     twin.eval()  # on its own: not every library's eval gives the model
     images = torch.empty(batch, in_channels, *size, device='meta')
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -1,7 +1,7 @@
 """Which tensor of a file goes where, decided on names and shapes alone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -46,14 +46,21 @@ class LoadPlan:
             tensors: The file's, by name.
             adapt: Whether to make the changes of shape in ``adapted``.
         """
-        built = {}
+        return dict(self.each(tensors, adapt))
+
+    def each(
+        self, tensors: Mapping[str, Tensor], adapt: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """What ``build`` gives, one by one."""
         for target, chunks in self.chunks.items():
             cut = [chunk.cut(tensors[chunk.name]) for chunk in chunks]
             tensor = cut[0] if len(cut) == 1 else torch.cat(cut)
             if adapt and target in self.adapted:
                 tensor = self.adapted[target].apply(tensor)
-            built[target] = tensor
-        return built
+            # the loop holds none of it while the next is made
+            del cut
+            yield target, tensor
+            del tensor
 
 
 def make_plan(

@@ -9,7 +9,7 @@ mmengine's own files (its ``HistoryBuffer`` and numpy scalars) and
 import argparse
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ..errors import CheckpointError
 from ..sharded import (
@@ -33,6 +34,7 @@ from .digest import (
     digest_content,
     digest_tensors,
 )
+from .shards import is_index, read_shards
 
 MapLocation = Any  # whatever torch.load takes
 STATISTICS = ('min', 'max', 'current', 'mean')
@@ -62,12 +64,18 @@ def set_pickle_trust(trust_pickle: bool = False) -> None:
 install = set_pickle_trust  # its name in vitdense 0.1.0
 
 
-def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
+def read_file(
+    path: Path, map_location: MapLocation = 'cpu', *, mapped: bool = False
+) -> Any:
     """Read a ``torch.save`` or safetensors file, told apart by content.
 
     Args:
-        path: The file, or a folder of ``vitdense.checkpoint.sharded``.
+        path: The file, an index of ``.shards``, or a folder of
+            ``vitdense.checkpoint.sharded``.
         map_location: Where tensors go, as in ``torch.load``.
+        mapped: Whether tensors stay in the file until they are looked at,
+            as ``.mapped`` has it. What the file states of its content is
+            not checked then.
 
     Raises:
         CheckpointError: If it is no such file, is damaged or holds code.
@@ -78,33 +86,61 @@ def read_file(path: Path, map_location: MapLocation = 'cpu') -> Any:
 
         check_digests(path)
         return fill_in(read_pickle(path / REST, map_location), path)
+    if is_index(path):
+        return read_shards(
+            path, lambda each: read_file(each, map_location, mapped=mapped)
+        )
     if sniff(path) == 'pickle':
-        return read_pickle(path, map_location)
+        return read_pickle(path, map_location, mapped=mapped)
     known = isinstance(map_location, str | torch.device)
-    try:
+    with _naming(path):
         tensors = load_file(path, str(map_location) if known else 'cpu')
-        with safe_open(path, 'pt') as file:
-            stated = (file.metadata() or {}).get(TENSORS_SHA256)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f'{path} is a damaged or truncated safetensors file: {error}'
-        ) from error
+    if not mapped:
+        check_digest(path, tensors)
+    return tensors
+
+
+def check_digest(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Hold a safetensors file against the digest in its metadata, if any.
+
+    Args:
+        path: The file.
+        tensors: What was read from it.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    with _naming(path), safe_open(path, 'pt') as file:
+        stated = (file.metadata() or {}).get(TENSORS_SHA256)
     if stated is not None and stated != digest_tensors(tensors):
         raise CheckpointError(
             f'{path} is damaged: its tensors have another sha256 than its '
             'metadata states'
         )
-    return tensors
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SafetensorError as error:
+        raise CheckpointError(
+            f'{path} is a damaged or truncated safetensors file: {error}'
+        ) from error
 
 
 def read_pickle(
-    file: Path | IO[bytes], map_location: MapLocation = 'cpu'
+    file: Path | IO[bytes],
+    map_location: MapLocation = 'cpu',
+    *,
+    mapped: bool = False,
 ) -> Any:
     """Read what ``torch.save`` wrote.
 
     Args:
         file: The file, by name or open.
         map_location: Where tensors go, as in ``torch.load``.
+        mapped: As in ``read_file``.
 
     Raises:
         CheckpointError: If it is damaged or, unless the process trusts
@@ -113,7 +149,10 @@ def read_pickle(
     try:
         with _allowed(_mmengine_globals()):
             content = torch.load(
-                file, map_location=map_location, weights_only=not _trust_pickle
+                file,
+                map_location=map_location,
+                weights_only=not _trust_pickle,
+                mmap=mapped,
             )
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(file, error)) from error
@@ -123,7 +162,8 @@ def read_pickle(
         raise CheckpointError(
             f'{file} is damaged or truncated: {_first_line(error)}'
         ) from error
-    if isinstance(content, dict) and CONTENT_SHA256 in content:
+    checked = isinstance(content, dict) and CONTENT_SHA256 in content
+    if checked and not mapped:
         stated = content[CONTENT_SHA256]
         rest = {k: v for k, v in content.items() if k != CONTENT_SHA256}
         if stated != digest_content(rest):

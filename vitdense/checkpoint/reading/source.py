@@ -21,6 +21,7 @@ from ..errors import CheckpointError
 from ..whole_file import whole_file
 from .digest import digest_file
 from .safe import sniff
+from .shards import in_folder, is_index
 
 TIMEOUT_S = 20.0
 ATTEMPTS = 5
@@ -38,8 +39,9 @@ def locate(source: str, sha256: str | None = None) -> Path:
     """The local file of a source, downloaded if it has to be.
 
     Args:
-        source: Path of a file, or an http(s) URL. Downloads are kept under
-            ``torch.hub.get_dir()``.
+        source: Path of a file, of an index of several or of the folder of
+            either, as transformers writes them; or an http(s) URL of a
+            file. Downloads are kept under ``torch.hub.get_dir()``.
         sha256: Hexadecimal digest that the file must have.
 
     Raises:
@@ -55,8 +57,13 @@ def locate(source: str, sha256: str | None = None) -> Path:
         raise CheckpointError(
             f'{source}: only http and https URLs and local files are read'
         )
-    path = Path(source).expanduser()
+    path = in_folder(Path(source).expanduser())
     if sha256 is not None:
+        if is_index(path):
+            raise CheckpointError(
+                f'{path}: sha256={sha256!r} is the digest of one file, and '
+                'this is an index of several; leave it out'
+            )
         sniff(path)
         _check_digest(path, sha256, str(path))
     return path

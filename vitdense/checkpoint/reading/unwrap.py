@@ -25,7 +25,7 @@ class BackboneTensors:
         notes: The choices made.
     """
 
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     outside: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
