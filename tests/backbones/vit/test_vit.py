@@ -222,6 +222,9 @@ def test_golden(official_file: Callable[[str], str], golden: str) -> None:
 # beyond the backbone: a classifier of 1000 classes, CCT's pooling, DINO's
 # token of masked patches, and biases of keys, which DINOv3 masks out
 PARAMETERS = {
+    'tiny': (5.717, {'head': 1000}),
+    'small': (22.051, {'head': 1000}),
+    'base': (86.568, {'head': 1000}),
     'small-18x2': (64.637, {'head': 1000}),
     'small-18x2-ls': (64.665, {'head': 1000}),
     'base-18x2': (256.676, {'head': 1000}),
@@ -280,8 +283,8 @@ def test_sizes(arch: str, hw: tuple[int, int]) -> None:
     }
 
 
-@pytest.mark.parametrize('small', [DINOV2, DINOV3, PARALLEL, WINDOWED])
-@pytest.mark.parametrize('hw', [(33, 47), (224, 896), (800, 1344)])
+@pytest.mark.parametrize('small', [DINOV2, DINOV3, PARALLEL, WINDOWED, CCT])
+@pytest.mark.parametrize('hw', [(33, 47), (224, 224), (224, 896), (800, 1344)])
 @torch.no_grad()
 def test_finite_at_any_size(
     small: dict[str, Any], hw: tuple[int, int]
