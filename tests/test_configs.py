@@ -16,6 +16,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmseg.apis import inference_model, init_model
+from stock_heads.parts import listed
 from timm_alone import import_timm
 from torch import nn
 
@@ -109,27 +110,28 @@ def expected_names() -> set[str]:
         'gfl_{}_fpn_ms-crop-3x_coco',
         'sparse-rcnn_{}_fpn_ms-crop-3x_coco',
     )
-    # one of each family, where its levels fit
+    # one of each family
     todays = (
         'fcos_{}_fpn_1x_coco',
         'mask-rcnn_{}_fpn_lsj-100e_coco',
         'dino-4scale_{}_12e_coco',
         'segformer_{}_8xb2-160k_ade20k-512x512',
-    )
-    with_stride_32 = (
         'rtmdet_{}_100e_coco',
         'mask2former_{}_lsj-50e_coco',
         'mask2former_{}_lsj-50e_coco-panoptic',
         'mask2former_{}_8xb2-160k_ade20k-512x512',
     )
-    four_levels = ['pvt-v2-b2', 't2t-14']
+    pyramids = ['pvt-v2-b2', 'cvt-13', 't2t-14']
     return {
         'detr_pvt-small_50e_coco',
         'retinanet_pvt-small_fpn_1x_coco-640',
         'mask-rcnn_pvt-v2-b0_fpn_ms-crop-3x_coco',
         *(name.format(b) for b in ms_3x for name in of_the_paper),
-        *(name.format(b) for b in [*four_levels, 'cvt-13'] for name in todays),
-        *(name.format(b) for b in four_levels for name in with_stride_32),
+        *(name.format(b) for b in pyramids for name in todays),
+        *(
+            name.format('vit-dinov3-s').replace('_fpn_', '_sfp_')
+            for name in todays
+        ),
         *(name.format(b) for b in pvt + others for name in for_all),
         *(f'semantic-fpn_{b}_8xb4-40k_ade20k-512x512' for b in pvt),
         *plain_vits(),
@@ -145,7 +147,8 @@ def expected_names() -> set[str]:
 
 
 def plain_vits() -> Iterator[str]:
-    """ViTDet's recipe, three ways to tune the DINOs, and three heads."""
+    """ViTDet's recipes, three ways to tune the DINOs, and three heads."""
+    yield 'cascade-mask-rcnn_vit-vitdet-b_sfp_lsj-100e_coco'
     for name in ('vitdet-b', 'vitdet-l', *DINOS):
         yield f'mask-rcnn_vit-{name}_sfp_lsj-100e_coco'
     for name in DINOS:
@@ -213,14 +216,16 @@ def test_config_is_consistent(path: Path) -> None:
     strides = model.backbone.out_strides
     channels = model.backbone.out_channels
     if model.with_neck:
-        assert neck_channels(model.neck) == channels
-        strides = neck_strides(model.neck, strides)
-        if 'out_channels' in cfg.model.neck:  # else as they come
-            channels = (cfg.model.neck.out_channels,) * len(strides)
+        settings = listed(cfg.model.neck)
+        for neck, setting in zip(flat(model.neck), settings, strict=True):
+            assert neck_channels(neck) == channels
+            strides = neck_strides(neck, strides)
+            if 'out_channels' in setting:  # else as they come
+                channels = (setting.out_channels,) * len(strides)
     if cfg.default_scope == 'mmseg':
         check_segmentor(model, channels, strides)
     else:
-        check_detector(model, strides)
+        check_detector(model, channels, strides)
 
 
 def neck_channels(neck: Any) -> tuple[int, ...]:
@@ -251,10 +256,12 @@ def neck_strides(neck: Any, strides: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(levels)
 
 
-def check_detector(model: Any, strides: tuple[int, ...]) -> None:
+def check_detector(
+    model: Any, channels: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
     check_strides(model)
     if hasattr(model, 'panoptic_head'):
-        check_mask2former(model.panoptic_head, model.backbone)
+        check_mask2former(model.panoptic_head, channels, strides)
         return
     if hasattr(model, 'encoder'):  # DETR and DINO
         attention = model.encoder.layers[0].self_attn
@@ -272,17 +279,19 @@ def check_detector(model: Any, strides: tuple[int, ...]) -> None:
                 assert tuple(one.featmap_strides) == strides[:count]
 
 
-def check_mask2former(head: Any, backbone: Any) -> None:
+def check_mask2former(
+    head: Any, channels: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
     decoder = head.pixel_decoder
-    assert tuple(decoder.strides) == backbone.out_strides
+    assert tuple(decoder.strides) == strides
     coarse_first = [each.conv.in_channels for each in decoder.input_convs]
     fine = [each.conv.in_channels for each in decoder.lateral_convs]
-    assert (*fine, *coarse_first[::-1]) == backbone.out_channels
+    assert (*fine, *coarse_first[::-1]) == channels
 
 
 def flat(module: Any) -> list[Any]:
-    """The extractors of a cascade, the one there is, or none."""
-    if isinstance(module, nn.ModuleList | tuple):
+    """The extractors of a cascade or necks in a row, the one, or none."""
+    if isinstance(module, nn.ModuleList | nn.Sequential | tuple):
         return list(module)
     return [module]
 
@@ -292,7 +301,7 @@ def check_segmentor(
 ) -> None:
     head = model.decode_head
     if hasattr(head, 'pixel_decoder'):
-        check_mask2former(head, model.backbone)
+        check_mask2former(head, channels, strides)
         assert head.cls_embed.out_features == head.num_classes + 1
         return
     if isinstance(head.in_index, int):  # a linear head

@@ -27,17 +27,25 @@ DETECTORS = [
     'cvt/dino-4scale_cvt-13_12e_coco',
     'pvt/rtmdet_pvt-v2-b2_100e_coco',
     't2t/rtmdet_t2t-14_100e_coco',
+    'cvt/rtmdet_cvt-13_100e_coco',
     'pvt/mask2former_pvt-v2-b2_lsj-50e_coco',
+    'cvt/mask2former_cvt-13_lsj-50e_coco',
 ]
 SEGMENTORS = [
     'pvt/segformer_pvt-v2-b2_8xb2-160k_ade20k-512x512',
     'cvt/segformer_cvt-13_8xb2-160k_ade20k-512x512',
     'pvt/mask2former_pvt-v2-b2_8xb2-160k_ade20k-512x512',
+    'cvt/mask2former_cvt-13_8xb2-160k_ade20k-512x512',
 ]
 PLAIN_DETECTORS = [
     'vit/mask-rcnn_vit-vitdet-b_sfp_lsj-100e_coco',
     'vit/mask-rcnn_vit-dinov2-s_sfp_lora-lsj-100e_coco',
     'vit/mask-rcnn_vit-dinov3-s_sfp_frozen-lsj-100e_coco',
+    'vit/cascade-mask-rcnn_vit-vitdet-b_sfp_lsj-100e_coco',
+    'vit/fcos_vit-dinov3-s_sfp_1x_coco',
+    'vit/dino-4scale_vit-dinov3-s_12e_coco',
+    'vit/rtmdet_vit-dinov3-s_100e_coco',
+    'vit/mask2former_vit-dinov3-s_lsj-50e_coco',
 ]
 PLAIN_SEGMENTORS = [
     'vit/linear_vit-dinov2-s_8xb2-40k_ade20k-512x512',
@@ -46,6 +54,8 @@ PLAIN_SEGMENTORS = [
     'vit/semantic-fpn_vit-small-18x2_4xb4-80k_ade20k-512x512',
     'vit/semantic-fpn_vit-cct-14-7x2_4xb4-80k_ade20k-512x512',
     'vit/upernet_vit-dinov3-s_8xb2-160k_ade20k-512x512',
+    'vit/segformer_vit-dinov3-s_8xb2-160k_ade20k-512x512',
+    'vit/mask2former_vit-dinov3-s_8xb2-160k_ade20k-512x512',
 ]
 BY_DEFAULT = {'pvt/atss_pvt-v2-b2_fpn_ms-crop-3x_coco', SEGMENTORS[0]}
 

@@ -59,6 +59,23 @@ def test_equals_what_the_paper_says() -> None:
     assert torch.equal(levels[4], levels[3][..., ::2, ::2])
 
 
+@pytest.mark.parametrize('start', [1, 2, 3])
+@torch.no_grad()
+def test_finer_levels_can_be_left_out(start: int) -> None:
+    """The others are as they were, and nothing is made that is not used."""
+    whole = SimpleFeaturePyramid([16], out_channels=8, num_outs=6)
+    part = SimpleFeaturePyramid(
+        [16], out_channels=8, num_outs=6 - start, start_level=start
+    )
+    part.levels.load_state_dict(whole.levels[start:].state_dict())
+    assert part.out_strides == whole.out_strides[start:]
+    maps = [torch.randn(1, 16, 5, 7)]
+    levels = part(maps)
+    assert len(levels) == 6 - start
+    for level, same in zip(levels, whole(maps)[start:], strict=True):
+        assert torch.equal(level, same)
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
@@ -66,6 +83,9 @@ def test_equals_what_the_paper_says() -> None:
         ({'in_channels': 16}, 'in_channels=16'),
         ({'in_channels': [2]}, 'in_channels=2'),
         ({'num_outs': 3}, 'num_outs=3 .* from 4 on'),
+        ({'num_outs': 2, 'start_level': 1}, 'num_outs=2 .* from 3 on'),
+        ({'start_level': 4}, r'start_level=4 must be one of \[0, 1, 2, 3\]'),
+        ({'start_level': True}, 'start_level=True'),
         ({'in_stride': '16'}, "in_stride='16'"),
         ({'out_channels': 0}, 'out_channels=0'),
     ],
@@ -128,6 +148,37 @@ def test_other_strides_are_refused(
     with pytest.raises(ValueError, match=message) as caught:
         check_strides(detector(CONFIG, **options))
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'message'),
+    [
+        (
+            'rtmdet_vit-dinov3-s_100e_coco',
+            {'model.neck.0.in_stride': 14},
+            r'model\.neck\.0\.in_stride=14 .* model\.backbone.* \[16\]',
+        ),
+        (
+            'fcos_vit-dinov3-s_sfp_1x_coco',
+            {'model.neck.start_level': 0, 'model.neck.num_outs': 6},
+            r'strides=\[8, 16, .* \[4, 8, 16, 32, 64, 128\]',
+        ),
+        (
+            'cascade-mask-rcnn_vit-vitdet-b_sfp_lsj-100e_coco',
+            {
+                'model.roi_head.mask_roi_extractor.featmap_strides': [
+                    *(8, 16, 32, 64)
+                ]
+            },
+            r'roi_head\.mask_roi_extractor\.featmap_strides=\[8, 16, 32, 64\]',
+        ),
+    ],
+)
+def test_other_strides_of_other_heads_are_refused(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_strides(detector(ROOT / f'configs/vit/{name}.py', **options))
 
 
 def test_the_quick_start_fits() -> None:

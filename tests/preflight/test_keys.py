@@ -114,9 +114,11 @@ def test_no_plausible_option_is_refused(path: Path) -> None:
     cfg = Config.fromfile(path)
     own = SEGMENTATION if cfg.default_scope == 'mmseg' else DETECTION
     options = PLAUSIBLE | own
-    neck = cfg.model.get('neck') or {}
-    if neck.get('type') == 'vitdense.SimpleFeaturePyramid':
-        # it has LayerNorms alone
+    neck = cfg.model.get('neck')
+    if isinstance(neck, list) or (
+        neck and neck.type == 'vitdense.SimpleFeaturePyramid'
+    ):
+        # several have places of their own; the pyramid has LayerNorms alone
         options.pop('model.neck.norm_cfg', None)
     if cfg.model.backbone.type == 'vitdense.Timm':
         for key in ('frozen_stages', 'tune', 'with_cp'):

@@ -24,6 +24,11 @@ from stock_heads.parts import listed, parts
 OF_ONE_STRIDE = ('Feature2Pyramid', 'MultiLevelNeck')
 
 
+def _takes_every_level(neck: Any) -> bool:
+    """Whether a neck makes no coarser levels of those it is given."""
+    return 'num_outs' not in neck or neck.type == 'NASFCOS_FPN'
+
+
 def _neck_takes(
     owner: Any, neck: Any, stock: list[Level], own: list[Level]
 ) -> None:
@@ -136,8 +141,14 @@ def exchange(library: str, model: Any, family: str) -> str:
     stock = levels_of(owner)
     if necks and isinstance(necks[0].get('in_channels'), int):
         stock = stock[-1:]  # it takes the last alone
-    numbered = library == 'mmseg' and not necks
-    given = levels_for(family, design, width, stock, numbered)
+    given = levels_for(
+        family,
+        design,
+        width,
+        stock,
+        numbered=library == 'mmseg' and not necks,
+        lengthened=bool(necks) and _takes_every_level(necks[0]),
+    )
     own = given.levels
     owner.backbone = dict(
         **design.config, out_indices=given.out_indices, drop_path_rate=0.0

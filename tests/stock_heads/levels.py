@@ -14,7 +14,7 @@ from vitdense.backbones.arch import resolve_arch
 
 SIDE = 256  # of the image that a stock backbone is looked at with
 STRIDES = (4, 8, 16, 32)
-WIDTH = 16  # channels of the levels made of a plain ViT's
+WIDTH = 16  # channels of the levels that a neck makes
 WIDER = 8  # times as wide, where a neck norms in groups
 # backbones of libraries that need not be there; what they give is known
 OF_OTHERS = ('mmpretrain.', 'timm.')
@@ -133,27 +133,45 @@ def _choose(own: list[Level], wanted: list[int]) -> tuple[int, ...]:
 
 def _pyramid(channels: int, width: int, chosen: tuple[int, ...]) -> list[Any]:
     """Necks that make levels of strides 4 to 32, or some, of stride 16."""
+    finest, *_, coarsest = chosen
+    made = len(STRIDES) - finest
     necks = [
         dict(
             type='vitdense.SimpleFeaturePyramid',
             in_channels=[channels],
             out_channels=width,
-            num_outs=4,
+            start_level=finest,
+            num_outs=made,
         )
     ]
-    if chosen != (0, 1, 2, 3):
+    if coarsest != len(STRIDES) - 1:
         necks.append(
             dict(
                 type='FPN',
-                in_channels=[width] * 4,
+                in_channels=[width] * made,
                 out_channels=width,
-                start_level=chosen[0],
-                # -1 is the last in both libraries, which count otherwise
-                end_level=-1 if chosen[-1] == 3 else chosen[-1],
+                end_level=coarsest - finest,
                 num_outs=len(chosen),
             )
         )
     return necks
+
+
+def _longer(
+    own: list[Level], width: int, count: int
+) -> tuple[list[Level], list[Any]]:
+    """So many levels, by a neck that makes the coarsest, and that neck."""
+    strides = [level.stride for level in own]
+    while len(strides) < count:
+        strides.append(2 * strides[-1])
+    mapper = dict(
+        type='mmdet.ChannelMapper',
+        kernel_size=1,
+        in_channels=[level.channels for level in own],
+        out_channels=width,
+        num_outs=count,
+    )
+    return [Level(width, stride) for stride in strides], [mapper]
 
 
 class Given(NamedTuple):
@@ -166,16 +184,23 @@ class Given(NamedTuple):
 
 
 def levels_for(
-    family: str, design: Design, width: int, stock: list[Level], numbered: bool
+    family: str,
+    design: Design,
+    width: int,
+    stock: list[Level],
+    *,
+    numbered: bool,
+    lengthened: bool,
 ) -> Given:
     """What the family gives.
 
     Args:
         family: Its name.
         design: Its backbone.
-        width: Channels of levels that are made of a plain ViT's.
+        width: Channels of levels that a neck makes.
         stock: The levels that the stock backbone gave.
         numbered: Whether heads take levels by number, whatever their strides.
+        lengthened: Whether a neck makes the coarsest that are missing.
     """
     own, wanted = _own_levels(design), wanted_strides(stock)
     if numbered and len(stock) > 1:
@@ -183,7 +208,10 @@ def levels_for(
         wanted = list(strides[-len(stock) :])
     if family != 'ViT':
         chosen = _choose(own, wanted)
-        return Given(chosen, [own[i] for i in chosen], [])
+        levels, necks = [own[i] for i in chosen], []
+        if lengthened and len(levels) < len(stock):
+            levels, necks = _longer(levels, width, len(stock))
+        return Given(chosen, levels, necks)
     if len(stock) == 1 or _alike(stock):
         indices = tuple(range(len(own)))[-len(stock) :]
         return Given(indices, own[-len(stock) :], [])

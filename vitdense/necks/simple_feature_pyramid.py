@@ -44,8 +44,10 @@ class SimpleFeaturePyramid(BaseModule):
     Args:
         in_channels: Channels of the map, in a list of one.
         out_channels: Channels of every level.
-        num_outs: Levels, 4 or more.
+        num_outs: Levels, at least those up to twice the map's stride.
         in_stride: Stride of the map, in pixels.
+        start_level: The finest level made, 0 at 1/4 of the map's stride, as
+            in FPN; what a head does not take should not be made.
         init_cfg: As mmengine has it.
 
     Attributes:
@@ -61,9 +63,15 @@ class SimpleFeaturePyramid(BaseModule):
         out_channels: int = 256,
         num_outs: int = 5,
         in_stride: int = 16,
+        start_level: int = 0,
         init_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if type(start_level) is not int or not 0 <= start_level < len(SCALES):
+            raise ValueError(
+                f'{type(self).__name__}: start_level={start_level!r} must be '
+                f'one of {list(range(len(SCALES)))}'
+            )
         if not isinstance(in_channels, list | tuple) or len(in_channels) != 1:
             raise ValueError(
                 f'{type(self).__name__}: in_channels={in_channels!r} must '
@@ -73,7 +81,7 @@ class SimpleFeaturePyramid(BaseModule):
         for name, value, least in (
             ('in_channels', in_channels[0], 4),
             ('out_channels', out_channels, 1),
-            ('num_outs', num_outs, len(SCALES)),
+            ('num_outs', num_outs, len(SCALES) - start_level),
             ('in_stride', in_stride, 1),
         ):
             if type(value) is not int or value < least:
@@ -86,7 +94,8 @@ class SimpleFeaturePyramid(BaseModule):
         self.in_stride = in_stride
         self.out_channels = out_channels
         self.num_outs = num_outs
-        scales = [*SCALES, *(2**k for k in range(2, num_outs - 2))]
+        further = range(2, start_level + num_outs - 2)
+        scales = [*SCALES, *(2**k for k in further)][start_level:]
         strides = [in_stride * scale for scale in scales]
         self.out_strides = tuple(int(s) if s == int(s) else s for s in strides)
         rescale: tuple[list[nn.Module], ...] = (
@@ -109,7 +118,9 @@ class SimpleFeaturePyramid(BaseModule):
                 nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False),
                 ChannelNorm(out_channels, eps=EPS),
             )
-            for parts, width in zip(rescale, widths, strict=True)
+            for parts, width in zip(
+                rescale[start_level:], widths[start_level:], strict=True
+            )
         )
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:

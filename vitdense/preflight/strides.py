@@ -12,7 +12,8 @@ def check_strides(model: nn.Module) -> None:
     """Hold the strides that a neck declares against its neighbours'.
 
     mmdet asks nobody: anchors of other strides than the levels' are trained,
-    and learn little. Only necks with ``out_strides`` are looked at.
+    and learn little. Only necks with ``out_strides`` are looked at; of
+    several in a row the first, and there the backbone alone.
 
     Args:
         model: A detector.
@@ -21,16 +22,21 @@ def check_strides(model: nn.Module) -> None:
         ValueError: If the backbone's or a head's strides are not the neck's.
     """
     neck: Any = getattr(model, 'neck', None)
-    declared = getattr(neck, 'out_strides', None)
+    several = isinstance(neck, nn.Sequential)
+    first: Any = neck[0] if several else neck
+    declared = getattr(first, 'out_strides', None)
     if not isinstance(declared, tuple):
         return
-    name = type(neck).__name__
+    name = type(first).__name__
     given = getattr(getattr(model, 'backbone', None), 'out_strides', None)
-    if isinstance(given, tuple) and given[-1:] != (neck.in_stride,):
+    if isinstance(given, tuple) and given[-1:] != (first.in_stride,):
         raise ValueError(
-            f'model.neck.in_stride={neck.in_stride} of {name} does not fit '
-            f'model.backbone, whose levels have strides {list(given)}'
+            f'model.neck{".0" * several}.in_stride={first.in_stride} of '
+            f'{name} does not fit model.backbone, whose levels have strides '
+            f'{list(given)}'
         )
+    if several:  # of what follows, nothing tells the strides
+        return
     for place, strides in _consumers(model):
         if strides != declared[: len(strides)] or (
             place.endswith('anchor_generator.strides')
@@ -54,6 +60,9 @@ def _consumers(model: Any) -> Iterator[tuple[str, Strides]]:
     heads = getattr(model, 'roi_head', None)
     for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
         extractor = getattr(heads, name, None)
+        # a cascade has one for each stage, of one setting
+        if isinstance(extractor, nn.ModuleList):
+            extractor = extractor[0]
         taken = getattr(extractor, 'featmap_strides', None)
         if taken is not None:
             yield f'roi_head.{name}.featmap_strides', tuple(taken)

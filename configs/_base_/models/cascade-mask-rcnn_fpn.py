@@ -1,9 +1,8 @@
 # The cascade of Swin and PVT v2: a 4conv1fc head with SyncBN and a GIoU
 # loss on decoded boxes in each of three stages.
-_base_ = './mask-rcnn_fpn.py'
+_base_ = ['./mask-rcnn_fpn.py', './cascade_stages.py']
 
 __box_head = _base_.model.roi_head.bbox_head
-__rcnn = _base_.model.train_cfg.rcnn
 model = dict(
     type='CascadeRCNN',
     rpn_head=dict(
@@ -25,33 +24,17 @@ model = dict(
                 num_shared_convs=4,
                 num_shared_fcs=1,
                 conv_out_channels=256,
-                bbox_coder=dict(__box_head.bbox_coder, target_stds=stds),
+                bbox_coder=coder,
                 reg_decoded_bbox=True,
                 norm_cfg=dict(type='SyncBN', requires_grad=True),
                 loss_bbox=dict(type='GIoULoss', loss_weight=10.0),
             )
-            for stds in (
-                [0.1, 0.1, 0.2, 0.2],
-                [0.05, 0.05, 0.1, 0.1],
-                [0.033, 0.033, 0.067, 0.067],
-            )
+            for coder in _base_.pop('cascade_coders')
         ],
     ),
     train_cfg=dict(
         rpn=dict(allowed_border=0),
         rpn_proposal=dict(max_per_img=2000),
-        rcnn=[
-            dict(
-                __rcnn,
-                assigner=dict(
-                    __rcnn.assigner,
-                    pos_iou_thr=iou,
-                    neg_iou_thr=iou,
-                    min_pos_iou=iou,
-                    match_low_quality=False,
-                ),
-            )
-            for iou in (0.5, 0.6, 0.7)
-        ],
+        rcnn=_base_.pop('cascade_train_cfg'),
     ),
 )

@@ -1,7 +1,6 @@
 # DINO-DETR on four scales, strides 8 to 64, with 900 queries. It takes all
-# levels but the finest; those a backbone lacks are strided convolutions of
-# its last map.
-_base_ = './detector.py'
+# levels but the finest.
+_base_ = ['./detector.py', './channel_mapper.py']
 
 __scales = 4
 __attention = dict(embed_dims=256, num_levels=__scales, dropout=0.0)
@@ -15,14 +14,7 @@ model = dict(
     data_preprocessor=dict(
         pad_size_divisor=1,
     ),
-    neck=dict(
-        type='ChannelMapper',
-        kernel_size=1,
-        out_channels=256,
-        act_cfg=None,
-        norm_cfg=dict(type='GN', num_groups=32),
-        num_outs=__scales,
-    ),
+    neck=dict(_base_.pop('channel_mapper'), num_outs=__scales),
     encoder=dict(
         num_layers=6,
         layer_cfg=dict(self_attn_cfg=__attention, ffn_cfg=__ffn),

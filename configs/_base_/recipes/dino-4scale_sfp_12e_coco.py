@@ -1,0 +1,12 @@
+# For plain ViTs: a simple feature pyramid of strides 8 to 64.
+_base_ = './dino-4scale_12e_coco.py'
+
+model = dict(
+    neck=dict(
+        _delete_=True,
+        type='vitdense.SimpleFeaturePyramid',
+        out_channels=256,
+        start_level=1,
+        num_outs=4,
+    ),
+)

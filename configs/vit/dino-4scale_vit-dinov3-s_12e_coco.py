@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/backbones/vit-dinov3-s.py',
+    '../_base_/recipes/dino-4scale_sfp_12e_coco.py',
+]
+
+model = dict(
+    backbone=dict(_base_.pop('backbone'), out_indices=(11,)),
+    neck=dict(in_channels=_base_.pop('out_channels')[-1:]),
+)
