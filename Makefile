@@ -4,7 +4,7 @@
 # make soak    what takes hours: many kills (SOAK_KILLS each, SOAK_SEED), long trainings, every compiled design
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # make heads   try every kind of stock head with every family, and write docs/heads.md; what is in HEADS_FILE is not tried again
-# make dist    wheel and source archive, in dist/
+# make dist    wheel and source archive, in dist/     make docs            the site of the documentation, in build/site
 # make benchmark   train four small backbones on shapes, and compare them by accuracy and cost
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
@@ -25,7 +25,7 @@ SOURCES = $(shell git ls-files '*.py')
 # An environment of yours, which BIN may name, is taken as it is.
 OWN_READY = $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/ready)
 
-.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables heads dist clean distclean
+.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables heads docs dist clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -95,6 +95,12 @@ heads: $(VENV)/ready
 
 tables: $(VENV)/ready
 	$(BIN)/python .ci/model_tables.py
+
+# Opened from the disk or from a server, it asks nobody else for anything.
+SITE ?= build/site
+docs: $(OWN_READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs -d $(SITE)/.doctrees . $(SITE)
+	@echo $(SITE)/index.html
 
 # The wheel is of the source archive, so that this lacks nothing.
 dist: $(OWN_READY)
