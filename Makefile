@@ -1,6 +1,6 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
-# make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
+# make test-slow   the few that take minutes          make tables          tables of models, from metafiles
 # make soak    what takes hours: many kills (SOAK_KILLS each, SOAK_SEED), long trainings, every compiled design
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # make heads   try every kind of stock head with every family, and write docs/heads.md; what is in HEADS_FILE is not tried again

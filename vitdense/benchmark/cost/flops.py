@@ -52,6 +52,8 @@ def count_flops(
     """
     twin = copy.deepcopy(model).to('meta')
     twin.eval()  # on its own: not every library's eval gives the model
+    # the counter cannot follow a parameter that a module hands on as it is
+    twin.requires_grad_(False)
     images = torch.empty(batch, in_channels, *size, device='meta')
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(images)
