@@ -119,15 +119,17 @@ def test_search_finds(width: int, site: Path, browser: Any) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
+    def found(browser: Any) -> set[str]:
+        links = browser.find_elements(By.CSS_SELECTOR, 'ul.search li a')
+        places = [urlsplit(link.get_attribute('href')).path for link in links]
+        return {Path(place).stem for place in places}
+
     screen(browser, width)
     browser.get((site / 'index.html').as_uri())
     wait = WebDriverWait(browser, 30)
     wait.until(lambda b: b.current_url.endswith('/README.html'))
     browser.get((site / 'search.html').as_uri() + '?q=requeue')
-    wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, 'ul.search li a'))
-    found = browser.find_elements(By.CSS_SELECTOR, 'ul.search li a')
-    pages = {Path(urlsplit(a.get_attribute('href')).path).stem for a in found}
-    assert {'training', 'scaling'} <= pages
+    wait.until(lambda b: {'training', 'scaling'} <= found(b))
     browser.get((site / 'search.html').as_uri() + '?q=qwertzuiop')
     wait.until(
         lambda b: re.search(
