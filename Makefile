@@ -1,9 +1,10 @@
 # make train   train the quick-start detector        make lint            style and types
 # make test    run the tests                         make test-upstream   the same, upstream stack
-# make test-slow   the few that take minutes          make tables          configs/*/README.md, from metafiles
+# make test-slow   the few that take minutes          make tables          tables of models, from metafiles
 # make soak    what takes hours: many kills (SOAK_KILLS each, SOAK_SEED), long trainings, every compiled design
 # make test-gpu    the tests that need CUDA           make benchmark-gpu   fill the accelerator tables of docs/performance.md, in hours
 # make heads   try every kind of stock head with every family, and write docs/heads.md; what is in HEADS_FILE is not tried again
+# make dist    wheel and source archive, in dist/     make docs            the site of the documentation, in build/site
 # make benchmark   train four small backbones on shapes, and compare them by accuracy and cost
 # Each sets up the environment it needs first; a second run installs nothing.
 PYTHON ?= python3
@@ -21,8 +22,10 @@ UPSTREAM_VENV := .venv-upstream$(addprefix -torch-,$(TORCH_VERSION))
 BIN := $(VENV)/bin
 UPSTREAM_BIN := $(UPSTREAM_VENV)/bin
 SOURCES = $(shell git ls-files '*.py')
+# An environment of yours, which BIN may name, is taken as it is.
+OWN_READY = $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/ready)
 
-.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables heads clean distclean
+.PHONY: train benchmark test test-slow soak test-gpu test-upstream benchmark-gpu lint format tables heads docs dist clean distclean
 
 train: $(VENV)/ready
 	$(BIN)/python tools/train.py $(QUICKSTART)
@@ -60,12 +63,12 @@ soak: $(VENV)/ready
 # One process, as all would share one device. BIN names another environment,
 # whose PyTorch fits your driver: make test-gpu BIN=/path/to/env/bin. It needs
 # what `pip install -e .[openmmlab,tests]` installs.
-test-gpu: $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/ready)
+test-gpu: $(OWN_READY)
 	$(BIN)/python -m pytest -q -m gpu tests/device tests/tools/test_stays_finite.py
 
 # Not what PyTorch alone decides, which `make test` has seen.
 test-upstream: $(UPSTREAM_VENV)/ready
-	$(call PYTEST,$(UPSTREAM_BIN)) \
+	$(call PYTEST,$(UPSTREAM_BIN)) -m 'upstream or not (slow or soak or gpu)' \
 	    -k 'not without_graph_breaks and not test_export and not damaged'
 
 benchmark-gpu: $(VENV)/ready
@@ -92,6 +95,18 @@ heads: $(VENV)/ready
 
 tables: $(VENV)/ready
 	$(BIN)/python .ci/model_tables.py
+
+# Opened from the disk or from a server, it asks nobody else for anything.
+SITE ?= build/site
+docs: $(OWN_READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs -d $(SITE)/.doctrees . $(SITE)
+	@echo $(SITE)/index.html
+
+# The wheel is of the source archive, so that this lacks nothing.
+dist: $(OWN_READY)
+	rm -rf dist
+	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")'
+	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --no-cache-dir --wheel-dir dist dist/*.tar.gz
 
 $(VENV)/ready: STACK = openmmlab
 $(UPSTREAM_VENV)/ready: STACK = upstream

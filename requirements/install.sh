@@ -7,7 +7,7 @@
 set -euo pipefail
 venv=$1 stack=$2 python=$3
 constraints=requirements/constraints.txt
-extras=accuracy,fast,lora,slurm,tests,lint
+extras=accuracy,docs,fast,lora,slurm,tests,lint
 if [ "$stack" = upstream ]; then
     constraints=requirements/constraints-upstream.txt
     extras=accuracy,fast,lora,slurm,tests

@@ -1,6 +1,7 @@
 """What a wheel holds, and what an installed vitdense finds."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.version import Version
+
+from vitdense import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 FINDS_CONFIGS = """
@@ -32,24 +36,20 @@ assert Config.fromfile('heir.py').model.backbone.arch == 'v2-b0'
 
 
 @pytest.fixture(scope='module')
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that git tracks."""
-    source = tmp_path_factory.mktemp('source')
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make dist`` leaves in a clone, without a network."""
+    clone = tmp_path_factory.mktemp('clone')
     for name in tracked():
-        target = source / name
+        target = clone / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
-    return source
+    run('make', 'dist', f'BIN={Path(sys.executable).parent}', cwd=clone)
+    return clone / 'dist'
 
 
 @pytest.fixture(scope='module')
-def wheel(source: Path) -> Path:
-    """A wheel, built without a network."""
-    run(
-        *('pip', 'wheel', '--no-deps', '--no-build-isolation'),
-        *('--wheel-dir', str(source / 'dist'), str(source)),
-    )
-    (built,) = (source / 'dist').glob('vitdense-*.whl')
+def wheel(dist: Path) -> Path:
+    (built,) = dist.glob('vitdense-*.whl')
     return built
 
 
@@ -87,14 +87,13 @@ def test_wheel_holds_package_configs_and_tools(wheel: Path) -> None:
     assert not any('tests/' in name for name in held)
 
 
-def test_source_archive_holds_all_but_tests(source: Path) -> None:
-    build = "from setuptools import build_meta\nbuild_meta.build_sdist('dist')"
-    run(sys.executable, '-c', build, cwd=source)
-    (built,) = (source / 'dist').glob('vitdense-*.tar.gz')
+def test_source_archive_holds_all_but_tests(dist: Path) -> None:
+    (built,) = dist.glob('vitdense-*.tar.gz')
     with tarfile.open(built) as archive:
         held = {name.partition('/')[2] for name in archive.getnames()}
     package = {name for name in tracked('vitdense') if '.mim' not in name}
-    assert package | {'CHANGELOG.md', 'LICENSE', 'setup.cfg'} <= held
+    beside = {'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'setup.cfg'}
+    assert package | beside <= held
     assert 'vitdense/.mim/configs/pvt/metafile.yml' in held
     assert not any(name.startswith('tests') for name in held)
 
@@ -110,6 +109,7 @@ def test_installed_wheel_finds_its_configs(
 
 
 @pytest.mark.slow
+@pytest.mark.upstream
 def test_quick_start_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     """By the command, in a folder that has no clone: trained and scored."""
     site = tmp_path / 'site'
@@ -138,6 +138,34 @@ def test_quick_start_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert 'coco/segm_mAP' in done.stdout + done.stderr
+
+
+def test_one_version(dist: Path) -> None:
+    """Of the package, of what is built, and of what one cites."""
+    assert {path.name for path in dist.iterdir()} == {
+        f'vitdense-{__version__}.tar.gz',
+        f'vitdense-{__version__}-py3-none-any.whl',
+    }
+    cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert cited['version'] == __version__
+    assert cited['authors'] == [{'name': 'The vitdense authors'}]
+
+
+def test_changelog_ends_in_this_version() -> None:
+    """What comes next on top, then releases, if any, from this one on."""
+    text = (ROOT / 'CHANGELOG.md').read_text()
+    first, *released = re.findall(r'^## (.+)$', text, re.MULTILINE)
+    assert first == '[Unreleased]'
+    dated = [re.fullmatch(r'\[(.+)\] - \d{4}-\d\d-\d\d', r) for r in released]
+    assert all(dated), released
+    versions = [Version(match[1]) for match in dated if match]
+    assert versions == sorted(versions, reverse=True)
+    assert versions[:1] in ([], [Version(__version__)])
+    kinds = set(re.findall(r'^### (.+)$', text, re.MULTILINE))
+    assert kinds <= {
+        *('Added', 'Changed', 'Deprecated'),
+        *('Removed', 'Fixed', 'Security'),
+    }
 
 
 def test_checkout_finds_its_configs() -> None:

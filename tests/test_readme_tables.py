@@ -1,4 +1,4 @@
-"""The tables of configs/**/README.md say what metafiles and configs say."""
+"""Tables of models' figures say what metafiles and configs say."""
 
 import importlib.util
 import re
@@ -7,8 +7,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from mmengine.config import Config
+from mmengine.registry import MODELS
+from timm_alone import import_timm
+
+from vitdense.benchmark.cost.flops import count_flops
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -36,11 +41,12 @@ def tables() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize('readme', READMES, ids=lambda p: p.parent.name)
-def test_tables_are_those_of_the_metafile(
-    readme: Path, tables: ModuleType
-) -> None:
-    assert readme.read_text() == tables.generated(readme), 'make tables'
+def test_tables_are_those_of_the_metafiles(tables: ModuleType) -> None:
+    pages = tables.pages()
+    assert {ROOT / 'README.md', CONFIGS / 'README.md', *READMES} <= set(pages)
+    assert ROOT / 'docs/performance.md' in pages
+    for page in pages:
+        assert page.read_text() == tables.generated(page), 'make tables'
 
 
 @pytest.mark.parametrize('readme', READMES, ids=lambda p: p.parent.name)
@@ -63,6 +69,70 @@ def test_rows_columns_and_blanks(tables: ModuleType) -> None:
         '| backbone | params | AP | mask |\n| --- | --- | --- | --- |\n'
         '| `c` | 99.00 | | |\n| `b` | 2.00 | | |\n| `a` | 10.50 | 40 | 3.0 |\n'
     )
+
+
+def test_chosen_rows_in_their_order(tables: ModuleType) -> None:
+    comment = 'rows: a c\nparams: net_{}_coco, Parameters\n'
+    assert tables.table(comment, METAFILE).splitlines()[2:] == [
+        '| `a` | 10.50 |',
+        '| `c` | 99.00 |',
+    ]
+
+
+def test_a_chosen_row_of_nothing_is_refused(tables: ModuleType) -> None:
+    comment = 'rows: a gone\nparams: net_{}_coco, Parameters\n'
+    with pytest.raises(ValueError, match=r"rows .*'gone'"):
+        tables.table(comment, METAFILE)
+
+
+PAGES_OF_ALL = (ROOT / 'README.md', CONFIGS / 'README.md')
+
+
+@pytest.mark.parametrize('page', PAGES_OF_ALL, ids=lambda p: p.parent.name)
+def test_figures_of_size_are_not_written_by_hand(
+    page: Path, tables: ModuleType
+) -> None:
+    text = page.read_text()
+    assert len(tables.TABLE.findall(text)) == text.count('<!-- table') > 0
+    by_hand = tables.TABLE.sub('', text)
+    assert not re.search(
+        r'^\|.*(param|GMAC|FLOP|[Mm]AC\b).*\|$', by_hand, re.MULTILINE
+    )
+
+
+BACKBONES = yaml.safe_load(
+    (CONFIGS / '_base_/backbones/metafile.yml').read_text()
+)['Models']
+
+
+def test_every_backbone_has_its_size() -> None:
+    files = {path.stem for path in CONFIGS.glob('_base_/backbones/*.py')}
+    names = {model['Name'].removeprefix('backbones/') for model in BACKBONES}
+    assert names == files
+
+
+@pytest.mark.parametrize(
+    'model',
+    [
+        pytest.param(
+            model,
+            id=model['Name'],
+            marks=() if 'pvt-v2' in model['Name'] else pytest.mark.slow,
+        )
+        for model in BACKBONES
+    ],
+)
+def test_size_of_a_backbone(model: dict[str, Any]) -> None:
+    settings = Config.fromfile(ROOT / model['Config']).backbone
+    settings.init_cfg = None
+    if settings.type == 'vitdense.Timm':
+        import_timm()
+    with torch.device('meta'):
+        backbone = MODELS.build(settings)
+    count = count_flops(backbone, (224, 224))
+    size = model['Metadata']
+    assert size['Parameters'] == round(count.parameters / 1e6, 2)
+    assert size['GMAC'] == pytest.approx(count.macs / 1e9, abs=0.006)
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,14 @@ def test_model_stays_as_it_is() -> None:
     assert model[0].weight.device.type == 'cpu'
     assert model.training
     assert model[1].num_batches_tracked == 0
+
+
+def test_positions_that_are_handed_on_do_not_hinder() -> None:
+    """DeiT-Tiny by hand: patches, then projections, attention and MLP."""
+    dim, cells = 192, 14 * 14
+    tokens = cells + 1
+    block = tokens * 12 * dim**2 + 2 * tokens**2 * dim
+    model = MODELS.build(dict(type='vitdense.ViT', arch='tiny'))
+    found = count_flops(model, (224, 224))
+    assert found.macs == cells * 16 * 16 * 3 * dim + 12 * block
+    assert all(each.requires_grad for each in model.parameters())

@@ -53,6 +53,8 @@ def count_flops(
     # frozen: the counter stumbles over a module that gives out a parameter
     twin = copy.deepcopy(model).to('meta').requires_grad_(False)
     twin.eval()  # on its own: not every library's eval gives the model
+    # the counter cannot follow a parameter that a module hands on as it is
+    twin.requires_grad_(False)
     images = torch.empty(batch, in_channels, *size, device='meta')
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(images)
