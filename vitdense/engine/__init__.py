@@ -9,6 +9,10 @@ from vitdense.engine.layer_decay import LayerDecayOptimWrapperConstructor
 from vitdense.engine.loops import ResumableEpochLoop, ResumableIterLoop
 from vitdense.engine.preemption import PreemptionHook
 from vitdense.engine.sharding import FullyShard
+from vitdense.engine.tensorboard import (
+    ResumableTensorboardHook,
+    ResumableTensorboardVisBackend,
+)
 
 __all__ = [
     'BFloat16OptimWrapper',
@@ -19,6 +23,8 @@ __all__ = [
     'PreemptionHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
+    'ResumableTensorboardHook',
+    'ResumableTensorboardVisBackend',
     'SafeCheckpointHook',
     'StopOnNonFiniteHook',
 ]
