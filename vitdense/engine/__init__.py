@@ -1,6 +1,6 @@
 """What training registers: loops, hooks, optimizers, the run."""
 
-from vitdense.engine.amp import BFloat16OptimWrapper
+from vitdense.engine.amp import BFloat16OptimWrapper, BFloat16TestLoop
 from vitdense.engine.broken_images import BrokenImagesHook
 from vitdense.engine.checkpoint_hook import SafeCheckpointHook
 from vitdense.engine.compile import CompileBackboneHook
@@ -16,6 +16,7 @@ from vitdense.engine.tensorboard import (
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'BFloat16TestLoop',
     'BrokenImagesHook',
     'CompileBackboneHook',
     'FullyShard',

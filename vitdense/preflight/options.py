@@ -91,6 +91,7 @@ class TestOptions(CommonOptions):
         show_dir: Where pictures of predictions are written.
         wait_time: How long a window stays, in seconds.
         tta: Whether to test each image several times.
+        amp: Whether to predict in bfloat16.
     """
 
     __test__ = False  # pytest takes classes named Test... for tests
@@ -101,3 +102,4 @@ class TestOptions(CommonOptions):
     show_dir: str | None = None
     wait_time: float = 2.0
     tta: bool = False
+    amp: bool = False

@@ -18,7 +18,7 @@ from vitdense.engine.processes import (
     restarted,
 )
 from vitdense.engine.work_folder import check_free
-from vitdense.preflight.amp import set_amp
+from vitdense.preflight.amp import set_amp, set_test_amp
 from vitdense.preflight.classes import check_num_classes, fit_classes
 from vitdense.preflight.cli import given_options, nothing_shown
 from vitdense.preflight.config import (
@@ -125,6 +125,8 @@ def prepare_testing(options: TestOptions) -> Prepared:
             )
         if options.out is not None:
             set_out(cfg, options.out)
+        if options.amp:
+            set_test_amp(cfg)
         if options.tta:
             set_tta(cfg)
         check_exists(options.checkpoint)
