@@ -34,9 +34,9 @@ MAY_IMPORT = {
     'necks': ['layers', 'registry'],
     'reference': ['backbones.pyramid'],
     'checkpoint': ['layers.position', 'backbones.family', 'backbones.pyramid'],
-    'datasets': ['registry'],
+    'datasets': ['registry', 'terminal'],
     # a block is what a process has whole while it computes
-    'engine': ['registry', 'checkpoint', 'layers.block'],
+    'engine': ['registry', 'checkpoint', 'layers.block', 'terminal'],
     'preflight': [
         'backbones.family',
         'checkpoint',
@@ -51,6 +51,7 @@ MAY_IMPORT = {
         'datasets.loading',
         'engine.work_folder',
         'preflight',
+        'terminal',
     ],
     'visualize': [
         'checkpoint.whole_file',
@@ -68,6 +69,7 @@ MAY_IMPORT = {
         'datasets.coco_scorer',
         'ops.compiled',
         'reference.plain_backbone',
+        'terminal',
     ],
 }
 CORE = ('layers', 'backbones', 'necks', 'checkpoint', 'reference')

@@ -43,6 +43,9 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='test-time augmentation, as tta_pipeline in the config says',
     )
+    parser.add_argument(
+        '--amp', action='store_true', help='predict in bfloat16'
+    )
     return parser.parse_args()
 
 

@@ -67,6 +67,14 @@ def parse_args() -> argparse.Namespace:
         'they are counted and listed at the end',
     )
     parser.add_argument(
+        '--log-to',
+        action='append',
+        default=[],
+        choices=['tensorboard', 'wandb', 'mlflow'],
+        help='log there too, by the package of that name; may be given '
+        'several times',
+    )
+    parser.add_argument(
         '--submit',
         nargs='+',
         metavar='KEY=VALUE',

@@ -54,6 +54,7 @@ OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'vitdense.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     roots.OPTIM_WRAPPER_CONSTRUCTORS, 'vitdense.engine'
 )
+VISBACKENDS = _child(roots.VISBACKENDS, 'vitdense.engine')
 TRANSFORMS = _child(roots.TRANSFORMS, 'vitdense.datasets.registered')
 
 # No parts of ours yet, but names to find for inherited configs.
@@ -64,7 +65,6 @@ for _root in (
     roots.OPTIMIZERS,
     roots.PARAM_SCHEDULERS,
     roots.TASK_UTILS,
-    roots.VISBACKENDS,
     roots.VISUALIZERS,
     roots.WEIGHT_INITIALIZERS,
 ):

@@ -3,8 +3,9 @@
 import pytest
 from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.runner import TestLoop
 
-from vitdense.preflight.amp import set_amp
+from vitdense.preflight.amp import set_amp, set_test_amp
 
 
 def config(**wrapper: object) -> Config:
@@ -68,3 +69,19 @@ def test_types_may_be_classes(on) -> None:
         cfg = config(type=kind)
         set_amp(cfg, requested=True)
         assert cfg.optim_wrapper.type == 'vitdense.BFloat16OptimWrapper'
+
+
+def test_of_testing(on, monkeypatch) -> None:
+    on('cpu')
+    cfg = Config({'test_cfg': {'type': TestLoop, 'fp16': True}})
+    for _ in range(2):
+        set_test_amp(cfg)
+        assert cfg.test_cfg == {'type': 'vitdense.BFloat16TestLoop'}
+    with pytest.raises(ValueError, match=r"'OwnLoop'.*'TestLoop'"):
+        set_test_amp(Config({'test_cfg': {'type': 'OwnLoop'}}))
+    for device in ('mps', 'cuda'):
+        on(device)
+        monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda: False)
+        monkeypatch.setattr('torch.cuda.get_device_name', lambda: 'cuda one')
+        with pytest.raises(ValueError, match=rf'{device}.*no bfloat16'):
+            set_test_amp(Config({'test_cfg': {}}))

@@ -208,10 +208,10 @@ def levels_for(
         wanted = list(strides[-len(stock) :])
     if family != 'ViT':
         chosen = _choose(own, wanted)
-        levels, necks = [own[i] for i in chosen], []
+        levels = [own[i] for i in chosen]
         if lengthened and len(levels) < len(stock):
-            levels, necks = _longer(levels, width, len(stock))
-        return Given(chosen, levels, necks)
+            return Given(chosen, *_longer(levels, width, len(stock)))
+        return Given(chosen, levels, [])
     if len(stock) == 1 or _alike(stock):
         indices = tuple(range(len(own)))[-len(stock) :]
         return Given(indices, own[-len(stock) :], [])

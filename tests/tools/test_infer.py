@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from processes import ROOT, environment, held
 from pycocotools.coco import COCO
 from small_runs import (
@@ -254,7 +255,12 @@ def test_bad_input(
 ) -> None:
     config, checkpoint = files_of(detector)
     picture, out = photos / 'a.png', tmp_path / 'out'
+    content = torch.load(checkpoint, weights_only=True)
+    content['meta']['dataset_meta'] = {'classes': ('cat', 'dog')}
+    other = tmp_path / 'other.pth'
+    torch.save(content, other)
     for args, words in (
+        ([config, other, picture], f'{other} has 2 classes'),
         ([config, checkpoint], 'name CONFIG, CHECKPOINT and an INPUT'),
         ([config, checkpoint, tmp_path / 'x'], 'there is no'),
         ([config, checkpoint, photos / '*.txt'], 'has no pictures'),
@@ -288,6 +294,12 @@ def test_where_nothing_can_be_written(
     assert ended.err.count('\n') == 1
     assert str(file) in ended.err
     assert file.read_text() == 'of the user'
+
+    # a file system that takes nothing, not even of root
+    ended = tool('infer.py', *args, '--out', '/proc/predictions')
+    assert ended.code in {1, 2}
+    assert ended.err.count('\n') == 1
+    assert '/proc/predictions' in ended.err
 
     out = tmp_path / 'out'
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vitdense import __version__
-from vitdense.command import doctor, list_configs
+from vitdense.command import completion, doctor, list_configs
 from vitdense.preflight.cli import tell_error
 
 # in a checkout and in a wheel; `mim` looks for them there
@@ -34,10 +34,27 @@ FILES = {
     'plot-logs': 'plot_logs',
     'replay': 'replay_batch',
 }
+
+
+def _completion(args: list[str]) -> int:
+    tools = {
+        name: (_path(name), text.partition(': ')[0])
+        for name, text in OF_TOOLS.items()
+    }
+    return completion.main(
+        args, tools, {k: text for k, (text, _) in OWN.items()}
+    )
+
+
 OWN: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     'configs': ('list the configs that come with vitdense', list_configs.main),
+    'completion': ('print what a shell completes', _completion),
     'doctor': ('tell what is installed and what is missing', doctor.main),
 }
+
+
+def _path(name: str) -> Path:
+    return TOOLS / f'{FILES.get(name, name)}.py'
 
 
 def main() -> int:
@@ -55,7 +72,7 @@ def main() -> int:
         choices = ', '.join([*OF_TOOLS, *OWN])
         tell_error(f'vitdense {name}: no such command; choose from {choices}')
         return 2
-    tool = runpy.run_path(str(TOOLS / f'{FILES.get(name, name)}.py'))
+    tool = runpy.run_path(str(_path(name)))
     sys.argv = [f'vitdense {name}', *rest]  # its help begins by that
     return int(tool['main']() or 0)
 

@@ -24,6 +24,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
 from vitdense.checkpoint.sharded import REST, sharded_tensors
+from vitdense.engine.live_line import live_line_of
 from vitdense.engine.rank_state import bare_model
 from vitdense.engine.sharding import (
     is_sharded,
@@ -112,7 +113,8 @@ class PreparedRunner(Runner):
     def train(self) -> nn.Module:
         """Train; the log file has the error that ends it, if one does."""
         try:
-            return super().train()
+            with live_line_of(self, screen_handlers(self.logger)):
+                return super().train()
         except (ArithmeticError, OSError, RuntimeError):
             self.log_unseen(
                 logging.LogRecord(
@@ -126,6 +128,12 @@ class PreparedRunner(Runner):
                 )
             )
             raise
+
+    def test(self) -> dict[str, float]:
+        """Score the model."""
+        with live_line_of(self, screen_handlers(self.logger)):
+            scores: dict[str, float] = super().test()
+        return scores
 
     def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
         whole = self.cfg

@@ -8,11 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TimeRemainingColumn,
@@ -29,6 +27,7 @@ from vitdense.predict.formats import to_coco, to_yolo
 from vitdense.predict.pictures import find_pictures
 from vitdense.predict.predictor import Predictor
 from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.terminal import bar_of
 
 # what can be written of each task; all but YOLO's text is, if nothing is said
 FORMATS = {
@@ -150,7 +149,10 @@ class Job:
         broken: list[str] = []
         read: deque[tuple[str, Path, Pixels]] = deque()
         left = self._folder.left
-        with _progress() as progress:
+        bar = bar_of(
+            BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn()
+        )
+        with bar as progress:
             task = progress.add_task('', total=len(left))
 
             def readable() -> Iterator[Pixels]:
@@ -186,20 +188,6 @@ class Job:
         height, width = picture.shape[:2]
         where = str(path.absolute())
         self._folder.keep(Done(name, where, height, width, entries))
-
-
-def _progress() -> Progress:
-    """A bar on stderr, with pictures per second, in a terminal alone."""
-    stderr = Console(stderr=True)
-    return Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Speed(),
-        TimeRemainingColumn(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    )
 
 
 class _Speed(ProgressColumn):

@@ -7,6 +7,7 @@ from mmengine.device import get_device
 from vitdense.preflight.config import type_name
 
 CPU_WRAPPER = 'vitdense.BFloat16OptimWrapper'
+TEST_LOOP = 'vitdense.BFloat16TestLoop'
 
 
 def set_amp(cfg: Config, requested: bool) -> None:
@@ -49,6 +50,29 @@ def set_amp(cfg: Config, requested: bool) -> None:
             f'mixed precision (--amp, or {kind}) is not possible on this '
             f"device ({device}); choose from ['cpu', 'cuda']"
         )
+
+
+def set_test_amp(cfg: Config) -> None:
+    """Test in bfloat16, as tools/infer.py does.
+
+    Raises:
+        ValueError: If the device has none, or the config has a loop of its
+            own.
+    """
+    settings = cfg.test_cfg
+    kind = type_name(settings.get('type', 'TestLoop'))
+    if kind not in ('TestLoop', TEST_LOOP):
+        raise ValueError(
+            f'--amp cannot change test_cfg.type={kind!r}; choose from '
+            "['TestLoop']"
+        )
+    device = get_device()
+    cuda = device == 'cuda'
+    if device != 'cpu' and not (cuda and torch.cuda.is_bf16_supported()):
+        name = torch.cuda.get_device_name() if cuda else device
+        raise ValueError(f'--amp: this device ({name}) has no bfloat16')
+    settings.pop('fp16', None)
+    settings.type = TEST_LOOP
 
 
 def _check_cuda(dtype: str | None) -> None:

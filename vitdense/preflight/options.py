@@ -1,7 +1,7 @@
 """What a user asks of training and testing: the command line as data."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -64,6 +64,8 @@ class TrainOptions(CommonOptions):
         auto_scale_lr: Whether to scale the learning rate by the batch size.
         skip_broken_images: Whether to go on without images that are cut off
             or cannot be decoded.
+        log_to: What the log goes to beside its files, of
+            ``vitdense.preflight.log_to.CHOICES``.
     """
 
     resume: str | None = None
@@ -74,6 +76,7 @@ class TrainOptions(CommonOptions):
     amp: bool = False
     auto_scale_lr: bool = False
     skip_broken_images: bool = False
+    log_to: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,7 @@ class TestOptions(CommonOptions):
         show_dir: Where pictures of predictions are written.
         wait_time: How long a window stays, in seconds.
         tta: Whether to test each image several times.
+        amp: Whether to predict in bfloat16.
     """
 
     __test__ = False  # pytest takes classes named Test... for tests
@@ -98,3 +102,4 @@ class TestOptions(CommonOptions):
     show_dir: str | None = None
     wait_time: float = 2.0
     tta: bool = False
+    amp: bool = False

@@ -18,7 +18,7 @@ from vitdense.engine.processes import (
     restarted,
 )
 from vitdense.engine.work_folder import check_free
-from vitdense.preflight.amp import set_amp
+from vitdense.preflight.amp import set_amp, set_test_amp
 from vitdense.preflight.classes import check_num_classes, fit_classes
 from vitdense.preflight.cli import given_options, nothing_shown
 from vitdense.preflight.config import (
@@ -36,6 +36,7 @@ from vitdense.preflight.data import (
 )
 from vitdense.preflight.fine_tuning import begin_from
 from vitdense.preflight.kinds import TESTED, TRAINED, check_sections
+from vitdense.preflight.log_to import drop_loggers, set_log_to
 from vitdense.preflight.model import (
     check_exists,
     check_frozen,
@@ -85,6 +86,7 @@ def prepare_training(options: TrainOptions) -> Prepared:
         set_finite_check(cfg)
         set_whole_images(cfg, options.skip_broken_images)
         set_resumable(cfg, options)
+        set_log_to(cfg, options.log_to)
         check_sharding(cfg)
         for folder in checkpoint_folders(cfg):
             check_free(str(folder))
@@ -116,12 +118,15 @@ def prepare_testing(options: TestOptions) -> Prepared:
     with _joined(options) as cfg:
         check_sections(cfg, TESTED)
         cfg.load_from = options.checkpoint
+        drop_loggers(cfg)
         if options.show or options.show_dir is not None:
             set_visualization(
                 cfg, options.show, options.show_dir, options.wait_time
             )
         if options.out is not None:
             set_out(cfg, options.out)
+        if options.amp:
+            set_test_amp(cfg)
         if options.tta:
             set_tta(cfg)
         check_exists(options.checkpoint)

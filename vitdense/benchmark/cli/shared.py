@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -10,6 +9,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from vitdense.terminal import bar_of
 
 
 def check_folders(*files: Path | None) -> None:
@@ -24,14 +25,10 @@ def check_folders(*files: Path | None) -> None:
 
 
 def progress_bar() -> Progress:
-    """A bar on stderr: what is done, how much of it, for how long."""
-    stderr = Console(stderr=True)
-    return Progress(
+    """A bar: what is done, how much of it, for how long."""
+    return bar_of(
         TextColumn('{task.description}', markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
     )

@@ -50,8 +50,7 @@ def count_flops(
     Raises:
         ValueError: If the images are too small for a vitdense backbone.
     """
-    # frozen: the counter stumbles over a module that gives out a parameter
-    twin = copy.deepcopy(model).to('meta').requires_grad_(False)
+    twin = copy.deepcopy(model).to('meta')
     twin.eval()  # on its own: not every library's eval gives the model
     # the counter cannot follow a parameter that a module hands on as it is
     twin.requires_grad_(False)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
 
-from rich.console import Console
 from rich.progress import Progress
+
+from vitdense.terminal import Screen
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -45,11 +46,11 @@ def spread(
         processes: How many processes, from 1 on.
         title: What the progress bar says; it is shown on terminals alone.
     """
-    console = Console(stderr=True)
+    screen = Screen()
     bar = Progress(
-        console=console,
+        console=screen,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not screen.is_terminal,
         # a forked process may inherit its lock, and would wait for ever
         redirect_stdout=False,
         redirect_stderr=False,
