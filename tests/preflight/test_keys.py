@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 from small_runs import DETECTOR, SEGMENTER
+from timm_alone import import_mmpretrain
 
 from vitdense.preflight.cli import nothing_shown
 from vitdense.preflight.config import load_config
@@ -86,6 +87,17 @@ SEGMENTATION = {
     'model.test_cfg.crop_size': (512, 512),
     'val_evaluator.output_dir': 'x',
 }
+CLASSIFICATION = {
+    'model.head.topk': (1, 5),
+    'model.train_cfg.augments.0.alpha': 0.2,
+    'train_dataloader.sampler.num_repeats': 2,
+    'val_evaluator.topk': 1,
+}
+OWN = {
+    'mmdet': DETECTION,
+    'mmseg': SEGMENTATION,
+    'mmpretrain': CLASSIFICATION,
+}
 OF_ITS_HEADS = (
     'model.decode_head.loss_decode.class_weight',
     'model.decode_head.sampler',
@@ -112,8 +124,9 @@ def load(path: Path, options: dict[str, object]) -> Config:
 )
 def test_no_plausible_option_is_refused(path: Path) -> None:
     cfg = Config.fromfile(path)
-    own = SEGMENTATION if cfg.default_scope == 'mmseg' else DETECTION
-    options = PLAUSIBLE | own
+    if cfg.default_scope == 'mmpretrain':
+        import_mmpretrain()
+    options = PLAUSIBLE | OWN[cfg.default_scope]
     neck = cfg.model.get('neck') or {}
     if neck.get('type') == 'vitdense.SimpleFeaturePyramid':
         # it has LayerNorms alone
