@@ -105,7 +105,7 @@ def test_copies_have_seeds_of_their_own(
     for rank in range(2):
         monkeypatch.setattr(sampling, 'get_dist_info', lambda r=rank: (r, 2))
         batches = ResumableBatches(
-            BatchSampler(Copies(rank), 5, drop_last=False),  # type: ignore[arg-type]
+            BatchSampler(Copies(rank), 5, drop_last=False),
             7,
             endless=False,
         )

@@ -20,7 +20,7 @@ TRAIN = ROOT / 'tools/train.py'
 WITH_STAND_IN = ROOT / 'tests/without_torchvision.py'
 RECIPE = ROOT / 'configs/pretrain/deit_pvt-v2-b0_8xb128-300e_in1k.py'
 DETECTOR = QUICKSTART / 'mask-rcnn_cvt-mini_fpn_shapes.py'
-EPOCHS = 8
+EPOCHS = 12
 DIMS = [16, 32, 64]
 ARCH = {'dims': DIMS, 'depths': [1, 1, 1], 'heads': [1, 2, 4]}
 # The recipe's augmentations are for hundreds of epochs.
@@ -49,6 +49,7 @@ train_dataloader = dict(
     dataset=dict(pipeline=[__load, dict(type='RandomFlip', prob=0.5), __pack]),
 )
 val_dataloader = dict(dataset=dict(pipeline=[__load, __pack]))
+test_dataloader = dict(dataset=dict(pipeline=[__load, __pack]))
 train_cfg = dict(max_epochs={EPOCHS}, val_interval={EPOCHS})
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
@@ -75,7 +76,7 @@ def at(folder: Path) -> dict[str, object]:
     """Settings that put the data to a folder, read by this process."""
     return {
         f'{split}_dataloader.{key}': value
-        for split in ('train', 'val')
+        for split in ('train', 'val', 'test')
         for key, value in {
             'dataset.data_root': folder,
             'num_workers': 0,

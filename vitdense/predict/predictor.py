@@ -101,11 +101,6 @@ class Predictor:
         # what a program around this has as its scope stays so
         with nothing_shown(), DefaultScope.overwrite_default_scope('mmengine'):
             self.config = cfg = load_config(options)
-            if cfg.default_scope not in TASKS:
-                raise ValueError(
-                    f'{config}: it is written for {cfg.default_scope}; '
-                    f'choose one for {sorted(TASKS)}'
-                )
             self.task = TASKS[cfg.default_scope]
             check_exists(str(checkpoint))
             pipeline, told = test_data(cfg)

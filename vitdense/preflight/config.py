@@ -2,7 +2,7 @@
 
 import copy
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from vitdense.preflight.options import CommonOptions
 from vitdense.preflight.ready_configs import find_config
 from vitdense.preflight.values import check_values
 
-# The visualization hook of each library that a config may be written for.
+# What reads pictures densely: detection and segmentation.
+DENSE = ('mmdet', 'mmseg')
+# The visualization hook of each library that can be trained.
 VISUALIZATION_HOOKS = {
     'mmdet': 'DetVisualizationHook',
     'mmseg': 'SegVisualizationHook',
@@ -36,15 +38,20 @@ MMENGINE_HOOKS = {
 }
 
 
-def load_config(options: CommonOptions) -> Config:
+def load_config(
+    options: CommonOptions, scopes: Iterable[str] = DENSE
+) -> Config:
     """Read a config and what the options change in it.
+
+    Args:
+        options: The file and what is changed.
+        scopes: Libraries that it may be written for.
 
     Raises:
         FileNotFoundError: If there is no such file, and no ready config of
             that name.
-        ValueError: If it is written for none of mmdet, mmseg and mmpretrain,
-            for one that is not installed, or an option names a key that
-            nothing reads.
+        ValueError: If it is written for none of them or for one that is not
+            installed, or an option names a key that nothing reads.
     """
     path = str(find_config(options.config))
     before = Config.fromfile(path)
@@ -55,10 +62,10 @@ def load_config(options: CommonOptions) -> Config:
             _make_room(cfg, key, value)
             cfg.merge_from_dict({key: value})
     scope = cfg.get('default_scope')
-    if scope not in VISUALIZATION_HOOKS:
+    if scope not in scopes:
         raise ValueError(
-            f'{path}: default_scope={scope!r} tells no task; choose from '
-            f'{sorted(VISUALIZATION_HOOKS)}'
+            f'{path}: default_scope={scope!r} tells no task that is known '
+            f'here; choose from {sorted(scopes)}'
         )
     if scope == 'mmpretrain':
         check_installed(path)
