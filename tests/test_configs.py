@@ -17,7 +17,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmseg.apis import inference_model, init_model
 from stock_heads.parts import listed
-from timm_alone import import_timm
+from timm_alone import import_mmpretrain, import_timm
 from torch import nn
 
 from vitdense.backbones.pyramid import PyramidBackbone, known_backbones
@@ -83,6 +83,8 @@ def load(path: Path) -> Config:
 def build(cfg: Config) -> Any:  # a module of the libraries, untyped
     if cfg.model.backbone.type == TIMM:
         import_timm()
+    if cfg.default_scope == 'mmpretrain':
+        import_mmpretrain()
     with (
         DefaultScope.overwrite_default_scope(cfg.default_scope),
         torch.device('meta'),
@@ -122,8 +124,15 @@ def expected_names() -> set[str]:
         'mask2former_{}_8xb2-160k_ade20k-512x512',
     )
     pyramids = ['pvt-v2-b2', 'cvt-13', 't2t-14']
+    for_deit = [
+        *('pvt-v2-b0', 'pvt-v2-b1', 'pvt-v2-b2'),
+        *('t2t-pyramid-t', 't2t-pyramid-s'),
+    ]
     return {
         'detr_pvt-small_50e_coco',
+        *(f'deit_{b}_8xb128-300e_in1k' for b in for_deit),
+        'cvt_cvt-13_8xb256-300e_in1k',
+        'cvt_cvt-21_16xb128-300e_in1k',
         'retinanet_pvt-small_fpn_1x_coco-640',
         'mask-rcnn_pvt-v2-b0_fpn_ms-crop-3x_coco',
         *(name.format(b) for b in ms_3x for name in of_the_paper),
@@ -215,6 +224,9 @@ def test_config_is_consistent(path: Path) -> None:
         assert trained / 1e6 == pytest.approx(millions, rel=0.01)
     strides = model.backbone.out_strides
     channels = model.backbone.out_channels
+    if cfg.default_scope == 'mmpretrain':
+        assert model.head.in_channels == channels[-1]
+        return
     if model.with_neck:
         settings = listed(cfg.model.neck)
         for neck, setting in zip(flat(model.neck), settings, strict=True):

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from vitdense.backbones.pvt import PVT
     from vitdense.backbones.t2t import T2TViT
     from vitdense.backbones.vit import ViT
-    from vitdense.necks import BatchNormNeck, SimpleFeaturePyramid
+    from vitdense.necks import (
+        BatchNormNeck,
+        NormedPooling,
+        SimpleFeaturePyramid,
+    )
     from vitdense.predict.predictor import Predictor
 
 __version__ = '0.1.0'
@@ -25,6 +29,7 @@ __all__ = [
     'PVT',
     'BatchNormNeck',
     'CvT',
+    'NormedPooling',
     'Predictor',
     'SimpleFeaturePyramid',
     'T2TViT',

@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
+from vitdense.engine import sampling
 from vitdense.engine.random_state import random_state
 from vitdense.engine.sampling import Draw, ResumableBatches, resumable
 
@@ -84,6 +86,31 @@ def test_infinite_sampler_counts_epochs() -> None:
     seeds = [draw.seeds for _ in range(4) for draw in next(rows)]
     assert seeds[:2] == [(7, 0, 0), (7, 0, 1)]
     assert seeds[10:12] == [(7, 1, 0), (7, 1, 1)]
+
+
+class Copies:
+    """Ten images, three times each, dealt out to two processes."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([i for i in range(10) for _ in range(3)][self.rank :: 2])
+
+
+def test_copies_have_seeds_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seeds: list[tuple[int, ...]] = []
+    for rank in range(2):
+        monkeypatch.setattr(sampling, 'get_dist_info', lambda r=rank: (r, 2))
+        batches = ResumableBatches(
+            BatchSampler(Copies(rank), 5, drop_last=False),
+            7,
+            endless=False,
+        )
+        seeds += [draw.seeds for batch in batches for draw in batch]
+    assert sorted(seeds) == [(7, 0, place) for place in range(30)]
 
 
 def test_loading_draws_nothing_outside() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interpreter import ROOT
 from mmengine.config import Config
 
 from vitdense.preflight.config import (
@@ -96,6 +97,12 @@ def test_datasets_inside_wrappers() -> None:
     assert leaf_datasets(cfg, 'val') == {}
 
 
+def test_classifiers_are_for_training_and_testing_alone() -> None:
+    recipe = ROOT / 'configs/pretrain/deit_pvt-v2-b0_8xb128-300e_in1k.py'
+    with pytest.raises(ValueError, match=r"choose from \['mmdet', 'mmseg'\]"):
+        load_config(CommonOptions(config=str(recipe)))
+
+
 def test_visualization() -> None:
     cfg = Config({'default_scope': 'mmdet', 'visualizer': {}})
     set_visualization(cfg, show=True, show_dir='seen', wait_time=3)
@@ -106,6 +113,11 @@ def test_visualization() -> None:
     cfg.default_scope = 'mmseg'
     set_visualization(cfg, show=False, show_dir='seen', wait_time=3)
     assert cfg.visualizer.save_dir == 'seen'
+    cfg = Config({'default_scope': 'mmpretrain'})
+    set_visualization(cfg, show=False, show_dir='seen', wait_time=3)
+    hook = cfg.default_hooks.visualization
+    assert (hook.type, hook.enable) == ('VisualizationHook', True)
+    assert hook.out_dir == 'seen'
 
 
 def test_out(tmp_path: Path) -> None:
@@ -118,6 +130,9 @@ def test_out(tmp_path: Path) -> None:
         'CocoMetric',
         'DumpDetResults',
     ]
+    cfg = Config({'default_scope': 'mmpretrain', 'test_evaluator': evaluator})
+    set_out(cfg, 'predictions.pkl')
+    assert cfg.test_evaluator[-1].type == 'DumpResults'
     cfg = Config({'default_scope': 'mmseg', 'test_evaluator': evaluator})
     set_out(cfg, str(tmp_path))
     assert cfg.test_evaluator.output_dir == str(tmp_path)

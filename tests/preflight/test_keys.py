@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 from small_runs import DETECTOR, SEGMENTER
+from timm_alone import import_mmpretrain
 
 from vitdense.preflight.cli import nothing_shown
 from vitdense.preflight.config import load_config
@@ -73,18 +74,29 @@ PLAUSIBLE = {
     'visualizer.vis_backends': [dict(type='TensorboardVisBackend')],
     'work_dir': 'w',
 }
-DETECTION = {
+DETECTION: dict[str, object] = {
     'model.neck.norm_cfg': dict(type='BN', requires_grad=False),
     'train_dataloader.batch_sampler.drop_last': True,
     'train_dataloader.dataset.filter_cfg.min_size': 3,
     'tta_model.tta_cfg.max_per_img': 9,
     'val_evaluator.classwise': True,
 }
-SEGMENTATION = {
+SEGMENTATION: dict[str, object] = {
     'model.decode_head.loss_decode.class_weight': [1],
     'model.decode_head.sampler': dict(type='OHEMPixelSampler', thresh=0.7),
     'model.test_cfg.crop_size': (512, 512),
     'val_evaluator.output_dir': 'x',
+}
+CLASSIFICATION: dict[str, object] = {
+    'model.head.topk': (1, 5),
+    'model.train_cfg.augments.0.alpha': 0.2,
+    'train_dataloader.sampler.seed': 1,
+    'val_evaluator.topk': 1,
+}
+OWN = {
+    'mmdet': DETECTION,
+    'mmseg': SEGMENTATION,
+    'mmpretrain': CLASSIFICATION,
 }
 OF_ITS_HEADS = (
     'model.decode_head.loss_decode.class_weight',
@@ -95,7 +107,7 @@ OF_ITS_HEADS = (
 def load(path: Path, options: dict[str, object]) -> Config:
     with nothing_shown(), no_traces():
         return load_config(
-            CommonOptions(config=str(path), cfg_options=options)
+            CommonOptions(config=str(path), cfg_options=options), OWN
         )
 
 
@@ -112,8 +124,11 @@ def load(path: Path, options: dict[str, object]) -> Config:
 )
 def test_no_plausible_option_is_refused(path: Path) -> None:
     cfg = Config.fromfile(path)
-    own = SEGMENTATION if cfg.default_scope == 'mmseg' else DETECTION
-    options = PLAUSIBLE | own
+    options = PLAUSIBLE | OWN[cfg.default_scope]
+    if cfg.default_scope == 'mmpretrain':
+        import_mmpretrain()
+        # its data sets have no such setting
+        del options['train_dataloader.dataset.backend_args.backend']
     neck = cfg.model.get('neck')
     if isinstance(neck, list) or (
         neck and neck.type == 'vitdense.SimpleFeaturePyramid'

@@ -125,7 +125,7 @@ def test_malformed_option(refuse: Callable) -> None:
 def test_no_task(refuse: Callable) -> None:
     line = refuse('train.py', DETECTOR, options=['default_scope=mmpose'])
     assert "'mmpose'" in line
-    assert "['mmdet', 'mmseg']" in line
+    assert "['mmdet', 'mmpretrain', 'mmseg']" in line
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,18 @@ def test_panoptic_training_without_its_figures(
         ended.err,
     ), ended.err
     assert not work_dir.exists()
+
+
+def test_pretraining_without_its_library(
+    tool: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, 'mmpretrain', None)
+    config = ROOT / 'configs/pretrain/deit_pvt-v2-b0_8xb128-300e_in1k.py'
+    ended = tool('train.py', config, '--work-dir', tmp_path / 'work')
+    assert ended.code == 2
+    assert ended.err == (
+        f'error: {config}: classification needs mmpretrain, which is not '
+        'installed; vitdense has it as the extra pretrain: pip install -e '
+        '.[pretrain], in its folder\n'
+    )
+    assert not (tmp_path / 'work').exists()

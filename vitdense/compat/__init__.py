@@ -4,9 +4,10 @@
 another package. It imports neither torch nor mmcv, so a change of a module
 that is not imported yet waits for its import.
 
-Tested are onedl-mmengine 0.10.12, onedl-mmcv 2.3.6, onedl-mmdetection 3.5.1
-and onedl-mmsegmentation 1.4.2 ("onedl"), and mmengine 0.10.7, mmcv-lite
-2.1.0, mmdet 3.3.0 and mmsegmentation 1.2.2 ("upstream").
+Tested are onedl-mmengine 0.10.12, onedl-mmcv 2.3.6, onedl-mmdetection 3.5.1,
+onedl-mmsegmentation 1.4.2 and onedl-mmpretrain 1.3.6 ("onedl"), and mmengine
+0.10.7, mmcv-lite 2.1.0, mmdet 3.3.0, mmsegmentation 1.2.2 and mmpretrain
+1.2.0 ("upstream").
 
 =========================== ============================== ==================
 file                        what it changes, and why       in which, how long
@@ -46,6 +47,9 @@ mmdet_coco_scorer           ``CocoMetric`` scores by       both; until mmdet
 mmseg_dm_head               ``DMHead`` reads channels-last both; until mmseg
                             maps, as ours are; it fails at does not ask for
                             a ``.view`` of them.           contiguous ones.
+mmpretrain_multimodal       mmpretrain can be imported     both; until its
+                            beside transformers 5, without models of images
+                            its models of images and text. and text can.
 =========================== ============================== ==================
 """
 
@@ -55,6 +59,7 @@ from vitdense.compat import (
     mmdet_operator_stubs,
     mmengine_checkpoint_reading,
     mmengine_config_packages,
+    mmpretrain_multimodal,
     mmseg_dm_head,
 )
 
@@ -72,3 +77,4 @@ def install() -> None:
     mmengine_checkpoint_reading.install()
     mmdet_coco_scorer.install()
     mmseg_dm_head.install()
+    mmpretrain_multimodal.install()

@@ -131,7 +131,7 @@ def draw_picture(
     rng: np.random.Generator, side_px: int
 ) -> tuple[Image, list[Instance]]:
     """One picture, ``(H, W, 3)`` in BGR, and its shapes, hindmost first."""
-    canvas = _ground(rng, side_px)
+    canvas = ground(rng, side_px)
     instances: list[Instance] = []
     low, high = SPEC['shapes']
     for _ in range(rng.integers(low, high + 1)):
@@ -144,13 +144,13 @@ def draw_picture(
             continue
         instances = [Instance(i.label, i.mask & ~mask) for i in instances]
         instances.append(Instance(label, mask))
-        canvas[mask] = _bright_colour(rng)
+        canvas[mask] = bright_colour(rng)
     noise = rng.normal(0, 6, canvas.shape)
     image = np.clip(canvas + noise, 0, 255).astype(np.uint8)
     return image, instances
 
 
-def _ground(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.float64]:
+def ground(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.float64]:
     """A ground shaded from one random colour to another, ``(H, W, 3)``."""
     ramp = np.linspace(0, 1, side_px)[:, None, None]
     if rng.random() < 0.5:
@@ -160,7 +160,7 @@ def _ground(rng: np.random.Generator, side_px: int) -> npt.NDArray[np.float64]:
     return np.broadcast_to(ground, (side_px, side_px, 3)).copy()
 
 
-def _bright_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def bright_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """A colour, ``(3,)``, with one channel high, one low and one between."""
     colour = rng.uniform((200, 0, 0), (255, 255, 80))
     return rng.permutation(colour)

@@ -1,8 +1,8 @@
 """Batches and configs as plain data, which is read without running code.
 
 Numbers, strings, tensors and arrays stay as they are. Of the data samples,
-boxes and masks of mmengine, mmdet and mmseg what they hold is kept, beside the
-name of their class, which stands in a table here.
+boxes and masks of mmengine, mmdet, mmseg and mmpretrain what they hold is
+kept, beside the name of their class, which stands in a table here.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ EMPTY = 'an array without values'
 DATA_ELEMENTS = {
     'DetDataSample': 'mmdet.structures',
     'SegDataSample': 'mmseg.structures',
+    'DataSample': 'mmpretrain.structures',
     'InstanceData': 'mmengine.structures',
     'PixelData': 'mmengine.structures',
 }

@@ -1,13 +1,12 @@
 """Data in an order that can be taken up anywhere, whoever loads it.
 
 Every sample is loaded under random numbers of its own, seeded by the run's
-seed, the epoch and the sample's index. So a worker has no state that would
-have to be saved, the number of workers changes nothing, and a run that goes
-on in the middle of an epoch sees what it would have seen.
+seed, the epoch and the sample's place in the epoch's order. So a worker has no
+state that would have to be saved, the number of workers changes nothing, and
+a run that goes on in the middle of an epoch sees what it would have seen.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,10 +36,11 @@ class Draw(int):
 class SeededSampler:
     """The indices of another sampler, each with seeds: a ``Draw``.
 
-    Seeds are (seed, epoch, index), the same whatever the number of processes.
-    A sampler that is endless has an epoch each time it has been through the
-    data set. One that gives an index several times in an epoch has two more:
-    how often it came, and the process.
+    Seeds are (seed, epoch, place): the place in the order of the whole epoch,
+    which samplers deal out to the processes in turn. So they are the same
+    whatever the number of processes, and copies of an index (repeated
+    augmentation) differ. A sampler that is endless has an epoch each time it
+    has been through the data set.
 
     Args:
         sampler: Gives indices. Others' attributes are found here too.
@@ -72,19 +72,15 @@ class SeededSampler:
         if endless:
             # it goes on where any iterator before has stopped
             self.inner.indices = self.inner._indices_of_rank()
-        before: Counter[int] = Counter()
-        for position, index in enumerate(self.inner):
+        for count, index in enumerate(self.inner):
             if not hasattr(index, '__index__'):
                 yield index  # not of a data set of single pictures
                 continue
-            epoch = self.epoch
+            epoch, place = self.epoch, count * world_size + rank
             if endless:
-                epoch += (position * world_size + rank) // self.inner.size
-            seeds: tuple[int, ...] = (self.seed, epoch, int(index))
-            if before[index] and not endless:
-                seeds += (before[index], rank)
-            before[index] += 1
-            yield Draw(index, seeds)
+                more, place = divmod(place, self.inner.size)
+                epoch += more
+            yield Draw(index, (self.seed, epoch, place))
 
 
 class ResumableBatches:

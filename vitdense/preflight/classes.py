@@ -7,6 +7,8 @@ from mmengine.config import Config
 
 # region proposals are objects or ground, whatever their class
 NOT_OF_CLASSES = ('backbone', 'rpn_head')
+# what a message lists of a thousand
+LISTED = 100
 
 
 class ClassHead(NamedTuple):
@@ -62,7 +64,7 @@ def check_num_classes(
         if classes and settings[key] != len(classes):
             raise ValueError(
                 f'{place}.{key}={settings[key]}, but {data} has '
-                f'{len(classes)} classes: {list(classes)}; --fit-classes '
+                f'{len(classes)} classes: {_listed(classes)}; --fit-classes '
                 'sets it'
             )
 
@@ -102,7 +104,7 @@ def fit_classes(cfg: Config, classes: Sequence[str], data: str) -> list[str]:
             raise ValueError(
                 f'--fit-classes: {head.place}.out_channels=1 tells two '
                 f'classes apart, but {data} has {len(classes)}: '
-                f'{list(classes)}'
+                f'{_listed(classes)}'
             )
         set_num_classes(head, len(classes))
         changes.append(
@@ -143,3 +145,7 @@ def _weighted_losses(head: ClassHead) -> Iterator[tuple[str, dict[str, Any]]]:
                 1,
             ):
                 yield f'{head.place}.{key}', child
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return str([*classes[:LISTED], *['...'] * (len(classes) > LISTED)])

@@ -2,13 +2,14 @@
 
 import copy
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from vitdense.preflight.classification import check_installed
 from vitdense.preflight.cli import named
 from vitdense.preflight.keys import check_keys
 from vitdense.preflight.kinds import (
@@ -20,11 +21,16 @@ from vitdense.preflight.options import CommonOptions
 from vitdense.preflight.ready_configs import find_config
 from vitdense.preflight.values import check_values
 
-# The visualization hook of each library that a config may be written for.
+# What reads pictures densely: detection and segmentation.
+DENSE = ('mmdet', 'mmseg')
+# The visualization hook of each library that can be trained.
 VISUALIZATION_HOOKS = {
     'mmdet': 'DetVisualizationHook',
     'mmseg': 'SegVisualizationHook',
+    'mmpretrain': 'VisualizationHook',
 }
+# What keeps predictions in a pickle.
+DUMPS = {'mmdet': 'DumpDetResults', 'mmpretrain': 'DumpResults'}
 # What its Runner registers of itself.
 MMENGINE_HOOKS = {
     *('runtime_info', 'timer', 'sampler_seed', 'logger'),
@@ -32,14 +38,20 @@ MMENGINE_HOOKS = {
 }
 
 
-def load_config(options: CommonOptions) -> Config:
+def load_config(
+    options: CommonOptions, scopes: Iterable[str] = DENSE
+) -> Config:
     """Read a config and what the options change in it.
+
+    Args:
+        options: The file and what is changed.
+        scopes: Libraries that it may be written for.
 
     Raises:
         FileNotFoundError: If there is no such file, and no ready config of
             that name.
-        ValueError: If it is written for neither mmdet nor mmseg, or an
-            option names a key that nothing reads.
+        ValueError: If it is written for none of them or for one that is not
+            installed, or an option names a key that nothing reads.
     """
     path = str(find_config(options.config))
     before = Config.fromfile(path)
@@ -50,11 +62,13 @@ def load_config(options: CommonOptions) -> Config:
             _make_room(cfg, key, value)
             cfg.merge_from_dict({key: value})
     scope = cfg.get('default_scope')
-    if scope not in VISUALIZATION_HOOKS:
+    if scope not in scopes:
         raise ValueError(
-            f'{path}: default_scope={scope!r} tells no task; choose from '
-            f'{sorted(VISUALIZATION_HOOKS)}'
+            f'{path}: default_scope={scope!r} tells no task that is known '
+            f'here; choose from {sorted(scopes)}'
         )
+    if scope == 'mmpretrain':
+        check_installed(path)
     init_default_scope(scope)
     check_replaced(before, cfg, options.cfg_options)
     check_types(cfg)
@@ -123,29 +137,31 @@ def set_visualization(
     hooks = default_hooks(cfg)
     kind = VISUALIZATION_HOOKS[cfg.default_scope]
     hook = hooks.setdefault('visualization', ConfigDict(type=kind))
-    hook.draw = True
+    hook['enable' if kind == 'VisualizationHook' else 'draw'] = True
     if show:
         hook.show = True
         hook.wait_time = wait_time
     if show_dir is not None and cfg.default_scope == 'mmdet':
         hook.test_out_dir = show_dir
+    elif show_dir is not None and cfg.default_scope == 'mmpretrain':
+        hook.out_dir = show_dir
     elif show_dir is not None:
         cfg.visualizer.save_dir = show_dir
 
 
 def set_out(cfg: Config, out: str) -> None:
-    """Keep predictions: mmdet's in a pickle, mmseg's as label PNGs.
+    """Keep predictions: mmseg's as label PNGs, others in a pickle.
 
     Raises:
         ValueError: If ``out`` is not the name of such a file or folder.
     """
-    if cfg.default_scope == 'mmdet':
+    if cfg.default_scope in DUMPS:
         if not out.endswith(('.pkl', '.pickle')):
             raise ValueError(
-                f'--out {out!r}: for detection, name a file that ends in one '
-                "of ['.pickle', '.pkl']"
+                f'--out {out!r}: only for segmentation is it a folder; name '
+                "a file that ends in one of ['.pickle', '.pkl']"
             )
-        dump = ConfigDict(type='DumpDetResults', out_file_path=out)
+        dump = ConfigDict(type=DUMPS[cfg.default_scope], out_file_path=out)
         cfg.test_evaluator = [*evaluators(cfg, 'test'), dump]
         return
     if Path(out).is_file():

@@ -14,6 +14,12 @@ from mmengine.registry import DATASETS
 from PIL import Image
 
 from vitdense.datasets.audit.label_maps import LabelRule
+from vitdense.preflight.classification import (
+    check_class_folders,
+    check_same_classes,
+    class_folders,
+    has_class_folders,
+)
 from vitdense.preflight.cli import named
 from vitdense.preflight.coco_entries import check_entries
 from vitdense.preflight.coco_file import (
@@ -45,7 +51,10 @@ class Source(NamedTuple):
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of its classes; none if it does not say."""
-        return tuple(self.dataset.metainfo.get('classes') or ())
+        named = self.dataset.metainfo.get('classes')
+        if not named and has_class_folders(self.dataset):
+            return class_folders(self.dataset)
+        return tuple(named or ())
 
 
 def open_sources(cfg: Config, splits: Sequence[str]) -> list[Source]:
@@ -95,11 +104,19 @@ def check_folders(sources: Sequence[Source]) -> None:
 
     Raises:
         FileNotFoundError: If one is missing.
-        ValueError: If one is empty.
+        ValueError: If one is empty, or those of classes do not fit.
     """
     for source in sources:
         if not hasattr(source.dataset, 'prepare'):
             _check_folders(source)
+    of_classes = [
+        source
+        for source in sources
+        if has_class_folders(source.dataset) and not source.elsewhere
+    ]
+    for source in of_classes:
+        check_class_folders(source.place, source.dataset)
+        check_same_classes(of_classes[0].dataset, source.place, source.dataset)
 
 
 def _check_folders(source: Source) -> None:

@@ -22,6 +22,7 @@ from vitdense.preflight.amp import set_amp, set_test_amp
 from vitdense.preflight.classes import check_num_classes, fit_classes
 from vitdense.preflight.cli import given_options, nothing_shown
 from vitdense.preflight.config import (
+    VISUALIZATION_HOOKS,
     check_numbers,
     load_config,
     set_auto_scale_lr,
@@ -140,7 +141,9 @@ def _joined(options: CommonOptions) -> Iterator[Config]:
     set_pickle_trust(options.trust_pickle)
     with nothing_shown(), no_traces():
         launcher = find_launcher(options.launcher)
-        cfg = load_config(replace(options, launcher=launcher))
+        cfg = load_config(
+            replace(options, launcher=launcher), VISUALIZATION_HOOKS
+        )
         with given_options(options.cfg_options):
             environment = cfg.get('env_cfg') or {}
             join(launcher, environment.get('dist_cfg') or {})

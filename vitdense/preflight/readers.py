@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 # Read at any place, or at the top level by our tools and by mmengine's.
 ANYWHERE = {'type', '_delete_', '_scope_'}
 TOOLS = {'custom_imports', 'runner_type', 'tta_model', 'tta_pipeline'}
-PACKAGES = {'mmengine', 'mmcv', 'mmdet', 'mmseg', 'vitdense'}
+PACKAGES = {'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain', 'vitdense'}
 LOADER = {
     *('dataset', 'num_batch_per_epoch', 'disable_subprocess_warning'),
     *('worker_init_fn', 'collate_fn', 'sampler', 'batch_sampler'),
