@@ -7,10 +7,10 @@
 set -euo pipefail
 venv=$1 stack=$2 python=$3
 constraints=requirements/constraints.txt
-extras=accuracy,fast,lora,slurm,tests,lint
+extras=accuracy,export,fast,lora,slurm,tests,lint
 if [ "$stack" = upstream ]; then
     constraints=requirements/constraints-upstream.txt
-    extras=accuracy,fast,lora,slurm,tests
+    extras=accuracy,export,fast,lora,slurm,tests
 fi
 
 fail() {

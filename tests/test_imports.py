@@ -52,6 +52,7 @@ MAY_IMPORT = {
         'engine.work_folder',
         'preflight',
     ],
+    'export': ['checkpoint', 'predict', 'preflight'],
     'visualize': [
         'checkpoint.whole_file',
         'engine.work_folder',
