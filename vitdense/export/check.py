@@ -56,7 +56,7 @@ def check(path: Path, network: Any, side: int) -> dict[str, float]:
             wanted = dict(zip(network.outputs, network(pictures), strict=True))
         for name, tensor in wanted.items():
             right, made = tensor.numpy(), found[name]
-            place = f'{path}: {name} of {batch} x {height} x {width} pixels'
+            place = f'{name} of {batch} x {height} x {width} pixels'
             if made.shape != right.shape:
                 raise DifferentError(
                     f'{place} has shape {made.shape}, not {right.shape}'

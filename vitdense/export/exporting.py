@@ -68,7 +68,7 @@ def export(
         model, 'backbone'
     ):
         raise ValueError(f'{str(checkpoint)!r} is exported already')
-    network = network_of(model, predictor.task, backbone=backbone)
+    network: Any = network_of(model, predictor.task, backbone=backbone)
     least = int(getattr(model.backbone, 'min_size', 1))
     side = max(least, LEAST_SIDE)
     told = {
