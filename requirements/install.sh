@@ -7,10 +7,10 @@
 set -euo pipefail
 venv=$1 stack=$2 python=$3
 constraints=requirements/constraints.txt
-extras=accuracy,completion,docs,fast,loggers,lora,slurm,tests,lint
+extras=accuracy,completion,docs,export,fast,loggers,lora,slurm,tests,lint
 if [ "$stack" = upstream ]; then
     constraints=requirements/constraints-upstream.txt
-    extras=accuracy,completion,fast,loggers,lora,slurm,tests
+    extras=accuracy,completion,export,fast,loggers,lora,slurm,tests
 fi
 
 fail() {

@@ -53,6 +53,7 @@ MAY_IMPORT = {
         'preflight',
         'terminal',
     ],
+    'export': ['checkpoint', 'predict', 'preflight'],
     'visualize': [
         'checkpoint.whole_file',
         'engine.work_folder',

@@ -3,7 +3,8 @@
 Inputs are files, folders and patterns such as 'photos/*.jpg'. Results go to
 the folder of --out: drawn pictures, and a file of COCO's format or label
 maps. A run that was stopped goes on where it was. Pictures that are broken
-are left out and told, and the exit code is 1 then.
+are left out and told, and the exit code is 1 then. CHECKPOINT may be a file
+that tools/export.py has written of it.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 try:
     from vitdense.preflight.cli import (
         OneLineParser,
+        add_from_option,
         add_model_options,
         nothing_shown,
         one_line_errors,
@@ -30,14 +32,7 @@ def parse_args() -> argparse.Namespace:
         '       %(prog)s [options] --from WORK_DIR INPUT...',
     )
     parser.add_argument('what', nargs='+', help=argparse.SUPPRESS)
-    parser.add_argument(
-        '--from',
-        dest='work_dir',
-        type=Path,
-        metavar='WORK_DIR',
-        help='take config and checkpoint of a training: the best one, else '
-        'the last',
-    )
+    add_from_option(parser)
     parser.add_argument(
         '--out',
         type=Path,
@@ -100,9 +95,12 @@ def main() -> None:
         with nothing_shown():
             from vitdense.checkpoint import set_pickle_trust
             from vitdense.predict.job import Job
+        from vitdense.preflight.trained import named_or_left
 
         set_pickle_trust(args.trust_pickle)
-        config, checkpoint, inputs = named(args)
+        config, checkpoint, inputs = named_or_left(
+            args.what, args.work_dir, 'INPUT'
+        )
         if not 0 <= args.score <= 1:
             raise ValueError(f'--score {args.score} is not within 0 and 1')
         job = Job(
@@ -127,34 +125,6 @@ def main() -> None:
     for each in broken:
         tell_error(f'left out: {each}')
     raise SystemExit(bool(broken))
-
-
-def named(args: argparse.Namespace) -> tuple[Path, Path, list[str]]:
-    """Config, checkpoint and inputs that a command line names."""
-    from vitdense.preflight.trained import (
-        checkpoint_of,
-        config_of,
-        is_work_folder,
-    )
-
-    if args.work_dir is not None:
-        if not is_work_folder(args.work_dir):
-            raise FileNotFoundError(
-                f'--from {str(args.work_dir)!r} is no work folder of '
-                'tools/train.py'
-            )
-        return (
-            config_of(args.work_dir),
-            checkpoint_of(args.work_dir),
-            args.what,
-        )
-    if len(args.what) < 3:
-        raise ValueError(
-            'name CONFIG, CHECKPOINT and an INPUT, or --from WORK_DIR and an '
-            'INPUT'
-        )
-    config, checkpoint, *inputs = args.what
-    return Path(config), Path(checkpoint), inputs
 
 
 if __name__ == '__main__':

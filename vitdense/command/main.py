@@ -15,6 +15,7 @@ OF_TOOLS = {
     'train': 'train a model: vitdense train CONFIG',
     'test': 'score a checkpoint: vitdense test CONFIG CHECKPOINT',
     'infer': 'predict on pictures: vitdense infer CONFIG CHECKPOINT INPUT...',
+    'export': 'write a model as ONNX or OpenVINO, checked',
     'benchmark': 'compare backbones by cost and accuracy',
     'check': 'look for what is wrong in data sets',
     'convert': "turn a checkpoint into vitdense's layout, and back",

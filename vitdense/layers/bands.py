@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.jit._trace import is_tracing
 from torch.nn.utils.parametrize import is_parametrized
 
 from vitdense.layers.drop_path import DropPath
@@ -127,6 +128,7 @@ def applicable(tensor: Tensor, *modules: nn.Module) -> bool:
     return (
         tensor.device.type == 'cpu'
         and not torch.compiler.is_compiling()
+        and not is_tracing()  # sizes are no integers then
         and not hooked(*modules)
         and all(map(_holds_its_weight, modules))
     )

@@ -24,5 +24,5 @@ def to_tokens(feature_map: Tensor) -> Tensor:
 
 def prepend(prefix: Tensor, tokens: Tensor) -> Tensor:
     """(1, P, C), (B, N, C) -> (B, P + N, C), the same prefix in each image."""
-    prefix = prefix.expand(len(tokens), -1, -1).to(tokens.dtype)
+    prefix = prefix.expand(tokens.shape[0], -1, -1).to(tokens.dtype)
     return torch.cat((prefix, tokens), 1)

@@ -20,6 +20,7 @@ from vitdense.predict.building import (
     test_data,
     usable_device,
 )
+from vitdense.predict.exported import is_exported, load_exported
 from vitdense.predict.fitness import (
     coarsest_stride,
     refuse_panoptic,
@@ -50,9 +51,10 @@ class Predictor:
     Args:
         config: A config file, or the one that a training left in its work
             folder.
-        checkpoint: What it trained; a folder of parts too.
+        checkpoint: What it trained; a folder of parts too, and a file that
+            tools/export.py has made of it.
         device: Such as ``'cpu'`` or ``'cuda:1'``; None takes a GPU if there
-            is one.
+            is one, but for exported files.
         batch_size: How many pictures go through the model at once. Those of
             a batch are padded to one size by a detector; a segmentor takes
             those of one size at once.
@@ -93,6 +95,8 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size={batch_size} is not positive')
+        if device is None and is_exported(checkpoint):
+            device = 'cpu'
         self.device = usable_device(device, amp)
         self._batch_size, self._amp = batch_size, amp
         options = CommonOptions(
@@ -104,16 +108,12 @@ class Predictor:
             self.task = TASKS[cfg.default_scope]
             check_exists(str(checkpoint))
             pipeline, told = test_data(cfg)
-            content = read_checkpoint(str(checkpoint))
-            held = classes_held(str(checkpoint), content, None)
-            self.classes = tuple(held or told)
-            if not self.classes:
-                raise ValueError(
-                    f'neither {str(checkpoint)!r} nor the test data of '
-                    f'{str(config)!r} name the classes'
+            if is_exported(checkpoint):
+                self.model, self.classes = self._exported(str(checkpoint))
+            else:
+                self.model, self.classes = self._trained(
+                    str(checkpoint), str(config), told
                 )
-            check_num_classes(cfg.model, self.classes, str(checkpoint))
-            self.model = load_model(cfg, str(checkpoint), content, self.device)
             refuse_panoptic(self.model)
             self._tiling = None
             self._faults: dict[tuple[int, ...], str] = {}
@@ -122,6 +122,30 @@ class Predictor:
                 self._tiling = Tiling(tile, overlap, coarsest)
             self._load, self._transform = build_pipeline(pipeline)
             self._to_float32 = bool(pipeline[0].get('to_float32'))
+
+    def _trained(
+        self, checkpoint: str, config: str, told: tuple[str, ...]
+    ) -> tuple[Any, tuple[str, ...]]:
+        """The model of a checkpoint, and its classes."""
+        content = read_checkpoint(checkpoint)
+        classes = tuple(classes_held(checkpoint, content, None) or told)
+        if not classes:
+            raise ValueError(
+                f'neither {checkpoint!r} nor the test data of {config!r} '
+                'name the classes'
+            )
+        check_num_classes(self.config.model, classes, checkpoint)
+        model = load_model(self.config, checkpoint, content, self.device)
+        return model, classes
+
+    def _exported(self, path: str) -> tuple[Any, tuple[str, ...]]:
+        """The same of an exported file."""
+        if self._amp or self.device.type != 'cpu':
+            raise ValueError(
+                f'{path!r} runs on the CPU in float32; device='
+                f'{str(self.device)!r} and amp={self._amp} cannot be had'
+            )
+        return load_exported(path, self.config, self.task)
 
     def __call__(self, pictures: Picture | Iterable[Picture]) -> list[Result]:
         """Predict on a picture or several.

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
@@ -147,6 +148,18 @@ class OneLineParser(argparse.ArgumentParser):
         """Print ``error: ...`` and exit with 2."""
         tell_error(message)
         raise SystemExit(2)
+
+
+def add_from_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--from``, of tools that use what a training has left."""
+    parser.add_argument(
+        '--from',
+        dest='work_dir',
+        type=Path,
+        metavar='WORK_DIR',
+        help='take config and checkpoint of a training: the best one, else '
+        'the last',
+    )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

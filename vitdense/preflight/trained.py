@@ -1,7 +1,7 @@
 """What a training has left in its work folder."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,35 @@ def is_work_folder(path: Path) -> bool:
 
 def _configs(work_dir: Path) -> list[Path]:
     return sorted(work_dir.glob('*.py'))
+
+
+def named_or_left(
+    named: Sequence[str], work_dir: Path | None, others: str
+) -> tuple[Path, Path, list[str]]:
+    """Config, checkpoint and what else a command line names.
+
+    Args:
+        named: Config, checkpoint and others; only others with a work folder.
+        work_dir: That a training has left; None without.
+        others: What they are called.
+
+    Raises:
+        FileNotFoundError: If it is no work folder.
+        ValueError: If something is not named.
+    """
+    if work_dir is not None:
+        if not is_work_folder(work_dir):
+            raise FileNotFoundError(
+                f'--from {str(work_dir)!r} is no work folder of tools/train.py'
+            )
+        return config_of(work_dir), checkpoint_of(work_dir), list(named)
+    if len(named) < 3:
+        raise ValueError(
+            f'name CONFIG, CHECKPOINT and an {others}, or --from WORK_DIR and '
+            f'an {others}'
+        )
+    config, checkpoint, *rest = named
+    return Path(config), Path(checkpoint), rest
 
 
 def config_of(work_dir: Path) -> Path:

@@ -120,7 +120,7 @@ class NormedSoftSplit(SoftSplit):
     def project(self, tokens: Tensor, hw: tuple[int, int]) -> Tensor:
         """(B, N, C) on an H x W grid -> (B, N', dim)."""
         cells = self.grid(hw[0]) * self.grid(hw[1])
-        values = len(tokens) * cells * self.patch_values
+        values = tokens.shape[0] * cells * self.patch_values
         if bands.pay(tokens, values, self):
             return self.project_in_bands(tokens, hw)
         if (
@@ -165,7 +165,7 @@ class NormedSoftSplit(SoftSplit):
         """(B, N, C) on an H x W grid -> (B, N', dim)."""
         padding = (0, 0, *(self.padding,) * 4)
         pixels = F.pad(tokens.unflatten(1, hw), padding)
-        batch, rows, cols = len(tokens), *map(self.grid, hw)
+        batch, rows, cols = tokens.shape[0], *map(self.grid, hw)
         plain = untouched(self.proj, nn.Linear)
 
         def needed(top: int, bottom: int) -> slice:
