@@ -66,7 +66,7 @@ def main(
         commands.add_parser(name, help=text)
         commands.choices[name] = found
     names = ' '.join(ready_configs())
-    preamble = {shell: PREAMBLE[shell].format(names=names)}
+    preamble = PREAMBLE[shell].format(names=names)
     print(shtab.complete(whole, shell, preamble=preamble))
     return 0
 
