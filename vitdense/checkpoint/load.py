@@ -156,8 +156,10 @@ def _give(model: nn.Module, name: str, tensor: Tensor) -> None:
     before = getattr(module, own_name)
     own = torch.empty_like(before, device='cpu').copy_(tensor)
     if isinstance(before, nn.Parameter):
-        own = nn.Parameter(own, before.requires_grad)
-    setattr(module, own_name, own)
+        learned = nn.Parameter(own, before.requires_grad)
+        module.register_parameter(own_name, learned)
+    else:
+        module.register_buffer(own_name, own)
 
 
 def read_backbone(path: Path, source: str) -> BackboneTensors:

@@ -16,8 +16,9 @@ def check_installed(config: str) -> None:
     try:
         import mmpretrain.models  # noqa: F401
     except ModuleNotFoundError as error:
+        package = str(error.name).partition('.')[0]
         raise ValueError(
-            f'{config}: classification needs {error.name}, which is not '
+            f'{config}: classification needs {package}, which is not '
             'installed; vitdense has it as the extra pretrain: pip install '
             '-e .[pretrain], in its folder'
         ) from None

@@ -27,6 +27,7 @@ from mmdet.datasets import CocoDataset
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+from terminals import Terminal
 
 from vitdense.datasets.audit.check import check
 from vitdense.datasets.audit.copies import check_target, write_copies
@@ -302,18 +303,23 @@ def test_compressed_run_lengths_are_those_of_pycocotools() -> None:
                 read_mask(cut_off, size)
 
 
+SQUARES = """
+from vitdense.datasets.audit.parallel import spread
+print(sum(spread(lambda n: n * n, range(100), 2, 'squaring')))
+"""
+
+
 def test_a_bar_is_shown_on_terminals_alone(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def squares() -> list[int]:
-        return list(spread(lambda n: n * n, range(100), 2, 'squaring'))
-
-    monkeypatch.delenv('FORCE_COLOR', raising=False)
-    assert squares() == [n * n for n in range(100)]
-    assert capsys.readouterr().err == ''
     monkeypatch.setenv('FORCE_COLOR', '1')
-    assert squares()[-1] == 99 * 99
-    assert 'squaring' in capsys.readouterr().err
+    found = list(spread(lambda n: n * n, range(100), 2, 'squaring'))
+    assert found == [n * n for n in range(100)]
+    assert capsys.readouterr().err == ''
+    terminal = Terminal('-c', SQUARES)
+    assert terminal.finish() == 0
+    assert b'squaring' in terminal.raw
+    assert terminal.lines[-1] == str(sum(found))
 
 
 def test_the_page_tells_of_every_kind() -> None:
