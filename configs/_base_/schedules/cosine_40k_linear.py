@@ -1,5 +1,5 @@
-# DINOv3's for its linear head: 40 000 iterations of 8 GPUs x 2 images, a
-# warm-up, and the cosine that one cycle of the whole length has from there on:
+# DINOv3's for its linear head: 40 000 iterations of 8 GPUs x 2 images, the
+# cosine of one cycle of the whole length, and a warm-up of it:
 # dinov3/eval/segmentation/configs/config-ade20k-linear-training.yaml.
 _base_ = './poly_80k.py'
 
@@ -11,7 +11,7 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         eta_min=0.0,
-        begin=1500,
+        begin=0,
         end=40000,
         by_epoch=False,
     ),
