@@ -26,7 +26,9 @@ def scores(work_dir: Path) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize('config', [DETECTOR, SEGMENTER])
+@pytest.mark.parametrize(
+    'config', [pytest.param(DETECTOR, marks=pytest.mark.slow), SEGMENTER]
+)
 def test_what_it_writes(
     tool: Callable[..., Any], small_shapes: Path, tmp_path: Path, config: Path
 ) -> None:
