@@ -111,17 +111,21 @@ def load(path: Path, options: dict[str, object]) -> Config:
         )
 
 
-@pytest.mark.parametrize(
-    'path',
-    [
-        pytest.param(
-            path,
-            marks=() if index % 13 == 0 else pytest.mark.slow,
-            id=path.stem,
-        )
-        for index, path in enumerate(CONFIGS)
-    ],
-)
+def sampled() -> list[Any]:
+    """One of each recipe and family in the slow tests, the rest in soak."""
+    params: list[Any] = []
+    seen: set[tuple[str, ...]] = set()
+    for index, path in enumerate(CONFIGS):
+        model, _, *recipe = path.stem.split('_')
+        kind = (path.parent.name, model, *recipe)
+        mark = pytest.mark.soak if kind in seen else pytest.mark.slow
+        seen.add(kind)
+        marks = () if index % 13 == 0 else mark
+        params.append(pytest.param(path, marks=marks, id=path.stem))
+    return params
+
+
+@pytest.mark.parametrize('path', sampled())
 def test_no_plausible_option_is_refused(path: Path) -> None:
     cfg = Config.fromfile(path)
     options = PLAUSIBLE | OWN[cfg.default_scope]
