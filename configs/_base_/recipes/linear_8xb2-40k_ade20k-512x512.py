@@ -5,7 +5,7 @@ _base_ = [
     '../seg_runtime.py',
 ]
 
-# windows have one size whatever the picture's: no multiples of 32, as in theirs
+# windows have one size whatever the picture's: no multiples of 32
 __pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
