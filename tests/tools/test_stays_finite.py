@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ITERATIONS = int(os.environ.get('SOAK_ITERATIONS', '10'))
+ITERATIONS = int(os.environ.get('SOAK_ITERATIONS', '2'))
 CONFIGS = (
     'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py',
     'cvt/retinanet_cvt-13_fpn_1x_coco.py',
