@@ -50,7 +50,7 @@ test: $(VENV)/ready
 
 test-slow: $(VENV)/ready
 	@requirements/chromium.sh
-	$(call PYTEST,$(BIN)) -m slow --dist load
+	$(call PYTEST,$(BIN)) -m 'slow and not soak' --dist load
 
 # What docs/reliability.md has the figures of.
 soak: export SOAK_KILLS ?= 13
