@@ -1,6 +1,5 @@
 """Rewrites a checkpoint under vitdense's names, or under the official ones."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from .matching.recognise import MatchedNames
 from .matching.reverse import kept_for_classifier, to_official
 from .matching.rules import Layout, Shape
 from .matching.tables import UNUSED
-from .reading.digest import TENSORS_SHA256, digest_tensors
+from .reading.digest import TENSORS_SHA256, digest_file, digest_tensors
 from .reading.source import locate
 from .report import LoadReport, make_report
 from .whole_file import whole_file
@@ -82,7 +81,7 @@ def convert_checkpoint(
         'arch': arch,
         'source': Path(source).name if Path(source).exists() else source,
         'source_layout': plan.layout.title,
-        'source_sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
+        'source_sha256': digest_file(path),
         'written_by': f'vitdense {__version__}',
         TENSORS_SHA256: digest_tensors(tensors),
     }

@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, MODELS
 from torch import nn
 
 from vitdense.checkpoint.base import leaves_base_out
+from vitdense.preflight.amp import check_bfloat16
 from vitdense.preflight.cli import named
 from vitdense.preflight.config import leaf_datasets, type_name
 from vitdense.preflight.model import (
@@ -39,12 +40,8 @@ def usable_device(name: str | None, amp: bool) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f'device={name!r} cannot be used: {reason}') from None
-    if (
-        amp
-        and device.type == 'cuda'
-        and not torch.cuda.is_bf16_supported(including_emulation=False)
-    ):
-        raise ValueError(f'amp: device={name!r} has no bfloat16')
+    if amp:
+        check_bfloat16(device)
     return device
 
 

@@ -66,13 +66,21 @@ def set_test_amp(cfg: Config) -> None:
             f'--amp cannot change test_cfg.type={kind!r}; choose from '
             "['TestLoop']"
         )
-    device = get_device()
-    cuda = device == 'cuda'
-    if device != 'cpu' and not (cuda and torch.cuda.is_bf16_supported()):
-        name = torch.cuda.get_device_name() if cuda else device
-        raise ValueError(f'--amp: this device ({name}) has no bfloat16')
+    check_bfloat16(torch.device(get_device()))
     settings.pop('fp16', None)
     settings.type = TEST_LOOP
+
+
+def check_bfloat16(device: torch.device) -> None:
+    """See that a device computes in bfloat16, as ``amp`` predicts.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if device.type == 'cuda' and not torch.cuda.is_bf16_supported(
+        including_emulation=False
+    ):
+        raise ValueError(f'amp: device={str(device)!r} has no bfloat16')
 
 
 def _check_cuda(dtype: str | None) -> None:

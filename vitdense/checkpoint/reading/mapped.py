@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import CheckpointError
-from .safe import check_digest, read_file
+from .safe import check_digest, read_file, sniff
 from .shards import files_of
 
 LARGE_BYTES = 1 << 26  # below, a second copy does not matter
@@ -26,8 +26,10 @@ def is_large(path: Path) -> bool:
     files = files_of(path)
     if not all(map(Path.is_file, files)):
         return False  # what is wrong with them is told by who reads them
+    # of PyTorch's files, those since 1.6
     return sum(each.stat().st_size for each in files) > LARGE_BYTES and all(
-        map(_can_be_mapped, files)
+        zipfile.is_zipfile(each) or sniff(each) == 'safetensors'
+        for each in files
     )
 
 
@@ -89,10 +91,3 @@ def _check_archive(file: Path) -> None:
             f'{file} is damaged: {damaged} in it has another CRC-32 than the '
             'file states'
         )
-
-
-def _can_be_mapped(file: Path) -> bool:
-    with file.open('rb') as opened:
-        head = opened.read(9)
-    # of PyTorch's files, those since 1.6
-    return zipfile.is_zipfile(file) or head[8:] == b'{'
