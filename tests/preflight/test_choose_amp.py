@@ -81,7 +81,8 @@ def test_of_testing(on, monkeypatch) -> None:
         set_test_amp(Config({'test_cfg': {'type': 'OwnLoop'}}))
     for device in ('mps', 'cuda'):
         on(device)
-        monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda: False)
-        monkeypatch.setattr('torch.cuda.get_device_name', lambda: 'cuda one')
+        monkeypatch.setattr(
+            'torch.cuda.is_bf16_supported', lambda including_emulation: False
+        )
         with pytest.raises(ValueError, match=rf'{device}.*no bfloat16'):
             set_test_amp(Config({'test_cfg': {}}))

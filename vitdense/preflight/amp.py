@@ -77,8 +77,9 @@ def check_bfloat16(device: torch.device) -> None:
     Raises:
         ValueError: If it does not.
     """
-    if device.type == 'cuda' and not torch.cuda.is_bf16_supported(
-        including_emulation=False
+    cuda = device.type == 'cuda'
+    if device.type != 'cpu' and not (
+        cuda and torch.cuda.is_bf16_supported(including_emulation=False)
     ):
         raise ValueError(f'amp: device={str(device)!r} has no bfloat16')
 
