@@ -6,6 +6,7 @@ B images, N = H * W tokens, P prefix tokens, C channels, D of a head.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vitdense.backbones.vit.windows import to_windows, window_of
@@ -16,10 +17,11 @@ BASE = 100.0  # ratio of the longest period to the shortest
 def rotation(
     hw: tuple[int, int], head_dim: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the cells' angles, (H * W, D / 2) in float32.
+    """Cosines and sines that ``rotate`` takes, (H * W, D) in float32.
 
     Centres of cells are coordinates in [-1, 1] along each axis; the first
-    half of the angles are of the row, the others of the column.
+    half of the angles are of the row, the others of the column. A channel's
+    sine has the sign that its partner, half a head away, comes with.
     """
     quarter = head_dim // 4
     steps = torch.arange(quarter, dtype=torch.float32, device=device)
@@ -41,26 +43,22 @@ def rotation(
         ).flatten(0, 1)
         for of_rows, of_cols in zip(rows, cols, strict=True)
     )
-    return cosines, sines
+    return torch.cat((cosines, cosines), -1), torch.cat((-sines, sines), -1)
 
 
 def rotate(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """(B, P + N, C) -> the same, whose last N are turned by their angles.
+    """(B, N, C) -> the same, turned by the angles of ``rotation``.
 
     A head's channels are two halves, the coordinates of points in planes.
-    Cosines and sines are (N, D / 2), or (B, N, D / 2).
+    Cosines and sines are (N, D), or (B, N, D).
     """
-    count, half = cosines.shape[-2:]
-    prefix = tokens.shape[1] - count
+    head_dim = cosines.shape[-1]
     # in float32, as they are
-    halves = tokens[:, prefix:].unflatten(2, (-1, 2, half))
+    heads = tokens.unflatten(2, (-1, head_dim)).float()
+    partners = heads.roll(head_dim // 2, -1)
     cosines, sines = cosines.unsqueeze(-2), sines.unsqueeze(-2)
-    x, y = halves.float().unbind(3)
-    turned = torch.stack(
-        (x * cosines - y * sines, y * cosines + x * sines), dim=3
-    )
-    turned = turned.flatten(2).to(tokens.dtype)
-    return torch.cat((tokens[:, :prefix], turned), 1)
+    turned = torch.addcmul(heads * cosines, partners, sines)
+    return turned.flatten(2).to(tokens.dtype)
 
 
 class RotaryQKV(nn.Module):
@@ -95,17 +93,23 @@ class RotaryQKV(nn.Module):
         With windows, B is theirs of all images, N the cells of one; the grid
         is that of the image.
         """
-        angles = rotation(hw, self.head_dim, tokens.device)
+        cosines, sines = rotation(hw, self.head_dim, tokens.device)
         if self.window:
-            angles = self._by_window(*angles, hw, tokens.shape[0])
-        q = rotate(self.q(tokens), *angles)
-        k = rotate(self.k(tokens), *angles)
+            cosines, sines = self._by_window(
+                cosines, sines, hw, tokens.shape[0]
+            )
+        # an angle of zero for the tokens before the grid's
+        before = 0, 0, tokens.shape[1] - cosines.shape[-2], 0
+        cosines = F.pad(cosines, before, value=1.0)
+        sines = F.pad(sines, before)
+        q = rotate(self.q(tokens), cosines, sines)
+        k = rotate(self.k(tokens), cosines, sines)
         return q, k, self.v(tokens)
 
     def _by_window(
         self, cosines: Tensor, sines: Tensor, hw: tuple[int, int], count: int
     ) -> tuple[Tensor, Tensor]:
-        """(H * W, D / 2) each -> (count, h * w, D / 2) each."""
+        """(H * W, D) each -> (count, h * w, D) each."""
         window = window_of(self.window, hw)
         both = torch.cat((cosines, sines), -1).unflatten(0, hw)
         windows = to_windows(both[None], window)
