@@ -412,7 +412,11 @@ class BackboneContract:
     @pytest.mark.slow
     @pytest.mark.usefixtures('nothing_compiled')
     @pytest.mark.parametrize(
-        'sizes', [((64, 96), (65, 97), (64, 64)), ((64, 64), (65, 97))]
+        'sizes',
+        [
+            ((64, 96), (65, 97), (64, 64)),
+            pytest.param(((64, 64), (65, 97)), marks=pytest.mark.soak),
+        ],
     )
     def test_compile_without_graph_breaks(
         self, sizes: tuple[tuple[int, int], ...]

@@ -1,7 +1,7 @@
 """Backbones through ``torch.compile`` as users call it, at symbolic sizes.
 
-Minutes each, as C++ is generated and built: one design in ``make test-slow``,
-the others in ``make soak``.
+Minutes each, as C++ is generated and built, so they are of ``make soak``. What
+``make test-slow`` has of the kind is in ``tests/engine/test_compile.py``.
 """
 
 import shutil
@@ -39,15 +39,8 @@ ARCHS: dict[str, tuple[str, dict[str, Any]]] = {
     'pyramid': ('T2TViT', REDUCED),
 }
 
-DESIGNS = [
-    pytest.param(
-        design,
-        marks=pytest.mark.slow if design == 'cvt' else pytest.mark.soak,
-    )
-    for design in ARCHS
-]
-
 pytestmark = [
+    pytest.mark.soak,
     pytest.mark.usefixtures('nothing_compiled'),
     pytest.mark.skipif(
         not (shutil.which('g++') or shutil.which('clang++')),
@@ -77,7 +70,7 @@ def levels_and_grads(
     return list(levels), [p.grad.clone() for p in model.parameters()]
 
 
-@pytest.mark.parametrize('design', DESIGNS)
+@pytest.mark.parametrize('design', ARCHS)
 def test_trains_at_any_size(design: str) -> None:
     plain = build(design).train()
     copied = deepcopy(plain)

@@ -55,8 +55,13 @@ def scores(config: Path, root: Path, checkpoint: Path, work: Path) -> Any:
     return {k: v for k, v in found.items() if 'time' not in k}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('config', TASKS)
+@pytest.mark.parametrize(
+    'config',
+    [
+        pytest.param(DETECTOR, marks=pytest.mark.slow),
+        pytest.param(SEGMENTER, marks=pytest.mark.soak),
+    ],
+)
 def test_saved_resumed_and_gathered(
     root: Path, tmp_path: Path, config: Path
 ) -> None:
