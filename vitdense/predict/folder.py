@@ -13,8 +13,8 @@ from vitdense.engine.work_folder import check_free
 SETTINGS, DONE = 'settings.json', 'done.jsonl'
 # what else there may be
 WRITTEN = (
-    *('predictions.json', 'classes.txt', 'pictures', 'labels', 'maps'),
-    *(DONE, SETTINGS),
+    *('predictions.json', 'classes.txt'),
+    *('pictures', 'videos', 'labels', 'maps', DONE, SETTINGS),
 )
 
 
@@ -23,7 +23,7 @@ class Done(NamedTuple):
 
     Attributes:
         name: What its results are called.
-        path: Where it was.
+        path: Where it was; of a video's frame with ``#`` and its number.
         height: In pixels.
         width: Likewise.
         entries: Its objects, as COCO has them; none of a label map.
@@ -39,12 +39,13 @@ class Done(NamedTuple):
 class ResultsFolder:
     """Results that a run which was killed has made are not made again.
 
-    ``left`` has the pictures that have none yet.
+    ``left`` are names of pictures that have none yet.
 
     Args:
         path: Made if it is not there.
         settings: All that results depend on.
-        pictures: Paths by what results on them are called.
+        pictures: Where they are, as in `Done`, by what results on them are
+            called.
         overwrite: Whether results of other settings, or of other pictures
             that were called the same, make room.
 
@@ -57,7 +58,7 @@ class ResultsFolder:
         self,
         path: Path,
         settings: Mapping[str, Any],
-        pictures: Mapping[str, Path],
+        pictures: Mapping[str, str],
         *,
         overwrite: bool,
     ) -> None:
@@ -65,17 +66,15 @@ class ResultsFolder:
         check_free(str(path))
         self._open(json.loads(json.dumps(settings)), overwrite)
         self._done = {each.name: each for each in self._kept()}
-        self.left = {
-            name: path
-            for name, path in pictures.items()
-            if not self._has(name, path)
-        }
+        self.left = [
+            name for name, path in pictures.items() if not self.has(name, path)
+        ]
         other = [name for name in self.left if name in self._done]
         if other and not overwrite:
             raise ValueError(
                 f'{str(self.path)!r} has results called {other[0]!r} of '
                 f'{self._done[other[0]].path!r}, not of '
-                f'{str(self.left[other[0]])!r}; --overwrite replaces them, or '
+                f'{pictures[other[0]]!r}; --overwrite replaces them, or '
                 'choose another --out'
             )
 
@@ -116,15 +115,24 @@ class ResultsFolder:
                 part.write_text(''.join(whole))
         return [Done(*json.loads(line)) for line in whole]
 
-    def _has(self, name: str, path: Path) -> bool:
+    def has(self, name: str, path: str) -> bool:
+        """Whether results of that picture are kept under that name."""
         kept = self._done.get(name)
-        return kept is not None and kept.path == str(path.absolute())
+        return kept is not None and kept.path == path
+
+    def below(self, name: str) -> list[str]:
+        """Names of kept results that begin with ``name/``, in order.
+
+        Args:
+            name: Such as a video's, whose frames they are.
+        """
+        return sorted(n for n in self._done if n.startswith(f'{name}/'))
 
     def place(self, kind: str, name: str) -> Path:
         """Where a file goes, in a folder that is there.
 
         Args:
-            kind: ``'pictures'``, ``'labels'`` or ``'maps'``.
+            kind: ``'pictures'``, ``'videos'``, ``'labels'`` or ``'maps'``.
             name: Of the file, maybe with folders.
         """
         path = self.path / kind / name

@@ -203,9 +203,21 @@ class Predictor:
                 small for the model.
         """
         picture = np.asarray(self._load({'img_path': str(path)})['img'])
+        self.check(picture, path)
+        return picture
+
+    def check(self, picture: Pixels, path: str | Path) -> None:
+        """See that a picture is not too small for the model.
+
+        Args:
+            picture: ``(H, W, 3)``.
+            path: Where it is from.
+
+        Raises:
+            BrokenImageError: If it is.
+        """
         if fault := self._fault(picture):
             raise BrokenImageError(f'{path}: {fault}')
-        return picture
 
     def given(self, picture: Pixels) -> tuple[Tensor, tuple[int, int]]:
         """What the model is given of a picture.
