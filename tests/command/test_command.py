@@ -121,6 +121,20 @@ def test_doctor_finds_no_problem(vitdense):
     assert out.endswith('no problem found\n')
 
 
+def test_doctor_stays_in_the_stack_that_is_there(vitdense, monkeypatch):
+    """With upstream's alone, no package that brings the other one."""
+
+    def seen(name):
+        if name.startswith('onedl-') or name in {'mmpretrain', 'mmcv'}:
+            raise PackageNotFoundError(name)
+        return '1.0'
+
+    monkeypatch.setattr(doctor, 'version', seen)
+    _, out, _ = vitdense('doctor')
+    assert 'pretrain    missing: pip install mmpretrain\n' in out
+    assert 'onedl' not in out
+
+
 def test_doctor_names_what_helps(vitdense, monkeypatch):
     """Both stacks at once; a library, Numba and an extra that are missing."""
 
