@@ -49,11 +49,11 @@ def parse_args() -> argparse.Namespace:
         '--write',
         nargs='+',
         metavar='FORMAT',
-        choices=['pictures', 'coco', 'yolo', 'maps'],
+        choices=['pictures', 'coco', 'yolo', 'maps', 'panoptic'],
         help='detection: pictures, and videos of them where frames are from '
         'one, coco (predictions.json), yolo (a text for each picture); '
-        'segmentation: pictures and videos, maps (PNGs of labels). All but '
-        'yolo if not given',
+        'segmentation: pictures, maps (PNGs of labels); panoptic: pictures, '
+        "panoptic (COCO's panoptic.json and PNGs). All but yolo if not given",
     )
     parser.add_argument(
         '--score',

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from vitdense.engine.work_folder import check_free
 SETTINGS, DONE = 'settings.json', 'done.jsonl'
 # what else there may be
 WRITTEN = (
-    *('predictions.json', 'classes.txt'),
-    *('pictures', 'videos', 'labels', 'maps', DONE, SETTINGS),
+    *('predictions.json', 'panoptic.json', 'classes.txt'),
+    *('pictures', 'videos', 'labels', 'maps', 'panoptic', DONE, SETTINGS),
 )
 
 
@@ -26,7 +26,8 @@ class Done(NamedTuple):
         path: Where it was; of a video's frame with ``#`` and its number.
         height: In pixels.
         width: Likewise.
-        entries: Its objects, as COCO has them; none of a label map.
+        entries: Its objects or segments, as COCO has them; none of a label
+            map.
     """
 
     name: str
@@ -132,7 +133,7 @@ class ResultsFolder:
         """Where a file goes, in a folder that is there.
 
         Args:
-            kind: ``'pictures'``, ``'videos'``, ``'labels'`` or ``'maps'``.
+            kind: A folder of `WRITTEN`.
             name: Of the file, maybe with folders.
         """
         path = self.path / kind / name
@@ -153,18 +154,8 @@ class ResultsFolder:
         Args:
             classes: Of the model.
         """
-        images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for _, done in sorted(self._done.items()):
-            image_id = len(images) + 1
-            images.append(
-                {
-                    'id': image_id,
-                    'file_name': done.path,
-                    'height': done.height,
-                    'width': done.width,
-                }
-            )
+        for image_id, done in self._numbered():
             for entry in done.entries:
                 ids = {'id': len(annotations) + 1, 'image_id': image_id}
                 annotations.append({**ids, **entry})
@@ -172,12 +163,55 @@ class ResultsFolder:
             {'id': number, 'name': name}
             for number, name in enumerate(classes, 1)
         ]
+        self._write_json('predictions.json', annotations, categories)
+
+    def write_panoptic(self, classes: Sequence[str], num_things: int) -> None:
+        """Write ``panoptic.json``, of COCO's panoptic format.
+
+        Args:
+            classes: Of the model, those of things first.
+            num_things: How many are.
+        """
+        annotations = [
+            {
+                'image_id': image_id,
+                'file_name': f'{done.name}.png',
+                'segments_info': done.entries,
+            }
+            for image_id, done in self._numbered()
+        ]
+        categories = [
+            {'id': number, 'name': name, 'isthing': int(number <= num_things)}
+            for number, name in enumerate(classes, 1)
+        ]
+        self._write_json('panoptic.json', annotations, categories)
+
+    def _numbered(self) -> Iterator[tuple[int, Done]]:
+        ordered = sorted(self._done.items())
+        for image_id, (_, done) in enumerate(ordered, 1):
+            yield image_id, done
+
+    def _write_json(
+        self,
+        name: str,
+        annotations: Sequence[Mapping[str, Any]],
+        categories: Sequence[Mapping[str, Any]],
+    ) -> None:
+        images = [
+            {
+                'id': image_id,
+                'file_name': done.path,
+                'height': done.height,
+                'width': done.width,
+            }
+            for image_id, done in self._numbered()
+        ]
         content = {
             'images': images,
             'annotations': annotations,
             'categories': categories,
         }
-        with whole_file(self.path / 'predictions.json') as part:
+        with whole_file(self.path / name) as part:
             part.write_text(json.dumps(content))
 
     def write_classes(self, classes: Sequence[str]) -> None:

@@ -22,10 +22,15 @@ from vitdense.checkpoint.whole_file import whole_file
 from vitdense.engine.work_folder import occupied
 from vitdense.predict.drawing import draw
 from vitdense.predict.folder import Done, ResultsFolder
-from vitdense.predict.formats import to_coco, to_yolo
+from vitdense.predict.formats import to_coco, to_coco_panoptic, to_yolo
 from vitdense.predict.pictures import find_pictures
 from vitdense.predict.predictor import Predictor
-from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.predict.results import (
+    Detections,
+    LabelMap,
+    Result,
+    Segments,
+)
 from vitdense.predict.sources import Source, Sources
 from vitdense.predict.videos import WRITTEN, is_newer, write_video
 from vitdense.terminal import bar_of
@@ -34,6 +39,7 @@ from vitdense.terminal import bar_of
 FORMATS = {
     'detection': ('pictures', 'coco', 'yolo'),
     'segmentation': ('pictures', 'maps'),
+    'panoptic': ('pictures', 'panoptic'),
 }
 MOST_CLASSES = 256  # of a PNG of 8 bits
 
@@ -174,6 +180,9 @@ class Job:
         classes = self._predictor.classes
         if 'coco' in self._formats:
             self._folder.write_coco(classes)
+        things = self._predictor.num_things
+        if things is not None and 'panoptic' in self._formats:
+            self._folder.write_panoptic(classes, things)
         if {'yolo', 'maps'} & set(self._formats):
             self._folder.write_classes(classes)
         return self._sources.broken
@@ -195,6 +204,10 @@ class Job:
             result = result.at_least(self._score)
             if 'coco' in self._formats:
                 entries = to_coco(result, polygons=self._polygons)
+        elif isinstance(result, Segments) and 'panoptic' in self._formats:
+            pixels, entries = to_coco_panoptic(result)
+            path = self._folder.place('panoptic', f'{source.name}.png')
+            _write_bytes(path, cv2.imencode('.png', pixels)[1].tobytes())
         _write(self._folder, source.name, picture, result, self._formats)
         height, width = picture.shape[:2]
         self._folder.keep(Done(*source, height, width, entries))
@@ -223,7 +236,7 @@ def _write(
             labels = result.labels.astype(np.uint8)
             path = folder.place('maps', f'{name}.png')
             _write_bytes(path, cv2.imencode('.png', labels)[1].tobytes())
-    elif 'yolo' in formats:
+    elif isinstance(result, Detections) and 'yolo' in formats:
         text = to_yolo(result, *picture.shape[:2])
         path = folder.place('labels', f'{name}.txt')
         _write_bytes(path, text.encode())
