@@ -3,7 +3,9 @@
 import sys
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
+import own_folders
 import pytest
+from small_runs import root
 
 from vitdense import __version__
 from vitdense.command import doctor
@@ -13,6 +15,8 @@ from vitdense.preflight.ready_configs import (
     find_config,
     ready_configs,
 )
+
+__all__ = ['root']
 
 
 @pytest.fixture
@@ -73,6 +77,21 @@ def test_config_by_name(vitdense, tmp_path, monkeypatch):
     assert err.startswith("error: no config at 'retinanet_pvt-v2-b0_fpn_1x_c")
     assert "'retinanet_pvt-v2-b0_fpn_1x_coco'" in err
     assert err.count('\n') == 1
+
+
+@pytest.mark.slow
+def test_new_project_names_commands_as_it_was_called(
+    vitdense, root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    own_folders.masks(tmp_path / 'data', root)
+    args = own_folders.ask('masks', tmp_path / 'data', tmp_path / 'mine')
+    code, out, _ = vitdense('new-project', *map(str, args))
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines()[-3:]] == [
+        ['vitdense', name, 'mine/mine.py']
+        for name in ('check', 'train', 'test')
+    ]
 
 
 def test_find_config(tmp_path, monkeypatch):
