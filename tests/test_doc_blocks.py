@@ -63,7 +63,12 @@ BLOCKS = {
     'docs/fine-tuning.md': ('tests/tools/test_fine_tuning.py',) * 2,
     'docs/heads.md': ('tests/heads/test_stock_heads.py',),
     'docs/in-your-project.md': (HERE, HERE),
-    'docs/installing.md': (NETWORK, 'tests/command/test_command.py'),
+    'docs/installing.md': (
+        NETWORK,
+        'tests/test_packaging.py',
+        'tests/test_packaging.py',
+        'tests/command/test_command.py',
+    ),
     'docs/looking.md': (
         'tests/tools/test_browse.py',
         ABSTRACT,

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -138,6 +140,72 @@ def test_quick_start_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert 'coco/segm_mAP' in done.stdout + done.stderr
+
+
+def commands(section: str) -> list[list[str]]:
+    """Those of a section of docs/installing.md, as words."""
+    page = (ROOT / 'docs/installing.md').read_text()
+    _, _, after = page.partition(f'# {section}\n')
+    block = re.search(r'```sh\n(.*?)```', after, re.DOTALL)
+    assert block is not None
+    return [shlex.split(line) for line in block[1].splitlines()]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize('stack', ['onedl', 'upstream'])
+def test_quick_start_in_an_empty_environment(
+    wheel: Path, tmp_path: Path, stack: str
+) -> None:
+    """Installed as the page says, which takes a package index and minutes;
+    then trained, with the first stack by mim too."""
+    place = tmp_path / 'env'
+    venv.create(place, with_pip=True)
+    known = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    known['PATH'] = f'{place / "bin"}:{known["PATH"]}'
+
+    def call(*words: str, cwd: Path = tmp_path) -> str:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=known,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    few = (
+        *('--cfg-options', 'train_dataloader.dataset.indices=8'),
+        *('train_cfg.max_epochs=1', 'val_dataloader.dataset.indices=4'),
+        'test_dataloader.dataset.indices=4',
+    )
+    _, *words = commands('Without a clone')[stack == 'upstream']
+    words = [word.replace('WHEEL', str(wheel)) for word in words]
+    try:
+        call('pip', *words, cwd=ROOT)
+        assert f' {stack}: ' in call('vitdense', 'doctor')
+        name = 'mask-rcnn_pvt-v2-b0_fpn_shapes'
+        told = call('vitdense', 'train', name, *few)
+        assert 'coco/segm_mAP' in told
+        if stack == 'upstream':
+            return
+        where = ('-c', str(ROOT / 'requirements/constraints.txt'))
+        call('pip', 'install', *where, 'openmim', 'setuptools<81')
+        (tmp_path / 'photos').symlink_to('data/shapes/coco/val2017')
+        shutil.rmtree(tmp_path / 'work_dirs')
+        for words, more, expected in zip(
+            commands('With mim'),
+            ((), few, few, ()),
+            ('mask_ap50', *('coco/segm_mAP',) * 2, 'results: predictions'),
+            strict=True,
+        ):
+            words = [word.replace('epoch_4', 'epoch_1') for word in words]
+            assert expected in call(*words, *more)
+        assert (tmp_path / 'predictions/predictions.json').is_file()
+    finally:
+        shutil.rmtree(place)  # gigabytes
 
 
 def test_one_version(dist: Path) -> None:

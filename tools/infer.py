@@ -1,10 +1,10 @@
 """Predicts on pictures: python tools/infer.py CONFIG CHECKPOINT INPUT...
 
-Inputs are files, folders and patterns such as 'photos/*.jpg'. Results go to
-the folder of --out: drawn pictures, and a file of COCO's format or label
-maps. A run that was stopped goes on where it was. Pictures that are broken
-are left out and told, and the exit code is 1 then. CHECKPOINT may be a file
-that tools/export.py has written of it.
+Inputs are pictures, videos, folders and patterns such as 'photos/*.jpg'.
+Results go to the folder of --out: drawn pictures and videos, and a file of
+COCO's format or label maps. A run that was stopped goes on where it was.
+What is broken is left out and told, and the exit code is 1 then. CHECKPOINT
+may be a file that tools/export.py has written of it.
 """
 
 import argparse
@@ -49,10 +49,11 @@ def parse_args() -> argparse.Namespace:
         '--write',
         nargs='+',
         metavar='FORMAT',
-        choices=['pictures', 'coco', 'yolo', 'maps'],
-        help='detection: pictures, coco (predictions.json), yolo (a text for '
-        'each picture); segmentation: pictures, maps (PNGs of labels). All '
-        'but yolo if not given',
+        choices=['pictures', 'coco', 'yolo', 'maps', 'panoptic'],
+        help='detection: pictures, and videos of them where frames are from '
+        'one, coco (predictions.json), yolo (a text for each picture); '
+        'segmentation: pictures, maps (PNGs of labels); panoptic: pictures, '
+        "panoptic (COCO's panoptic.json and PNGs). All but yolo if not given",
     )
     parser.add_argument(
         '--score',
@@ -80,6 +81,13 @@ def parse_args() -> argparse.Namespace:
         type=float,
         default=0.2,
         help='of neighbouring tiles, in parts of a tile (default: 0.2)',
+    )
+    parser.add_argument(
+        '--every',
+        type=int,
+        default=1,
+        metavar='FRAMES',
+        help='of videos, predict on one frame in so many (default: 1)',
     )
     parser.add_argument('--device', help='such as cpu or cuda:1')
     parser.add_argument(
@@ -118,6 +126,7 @@ def main() -> None:
             cfg_options=args.cfg_options,
             tile=args.tile,
             overlap=args.overlap,
+            every=args.every,
         )
     with one_line_errors((OSError,), 1):
         broken = job.run()

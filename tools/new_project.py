@@ -104,9 +104,17 @@ def main() -> None:
     more = ''
     if args.classes_of_checkpoint is not None:
         more = f' --classes-of-checkpoint {args.classes_of_checkpoint}'
-    print(f'\npython {tools}/check_dataset.py {config}')
-    print(f'python {tools}/train.py {config}{more}')
-    print(f'python {tools}/test.py {config} {checkpoint} --show-dir seen')
+    names = ('check_dataset', 'train', 'test')
+    check, train, test = (f'python {tools}/{name}.py' for name in names)
+    if sys.argv[0].startswith('vitdense '):  # called by that, without a clone
+        check, train, test = (
+            'vitdense check',
+            'vitdense train',
+            'vitdense test',
+        )
+    print(f'\n{check} {config}')
+    print(f'{train} {config}{more}')
+    print(f'{test} {config} {checkpoint} --show-dir seen')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,9 @@
 import sys
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
+import own_folders
 import pytest
+from small_runs import root
 
 from vitdense import __version__
 from vitdense.command import doctor
@@ -13,6 +15,8 @@ from vitdense.preflight.ready_configs import (
     find_config,
     ready_configs,
 )
+
+__all__ = ['root']
 
 
 @pytest.fixture
@@ -75,6 +79,21 @@ def test_config_by_name(vitdense, tmp_path, monkeypatch):
     assert err.count('\n') == 1
 
 
+@pytest.mark.slow
+def test_new_project_names_commands_as_it_was_called(
+    vitdense, root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    own_folders.masks(tmp_path / 'data', root)
+    args = own_folders.ask('masks', tmp_path / 'data', tmp_path / 'mine')
+    code, out, _ = vitdense('new-project', *map(str, args))
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines()[-3:]] == [
+        ['vitdense', name, 'mine/mine.py']
+        for name in ('check', 'train', 'test')
+    ]
+
+
 def test_find_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = 'retinanet_pvt-v2-b0_fpn_1x_coco'
@@ -119,6 +138,20 @@ def test_doctor_finds_no_problem(vitdense):
     assert lines['operators'].startswith('of vitdense, by Numba')
     assert 'lora' in lines
     assert out.endswith('no problem found\n')
+
+
+def test_doctor_stays_in_the_stack_that_is_there(vitdense, monkeypatch):
+    """With upstream's alone, no package that brings the other one."""
+
+    def seen(name):
+        if name.startswith('onedl-') or name in {'mmpretrain', 'mmcv'}:
+            raise PackageNotFoundError(name)
+        return '1.0'
+
+    monkeypatch.setattr(doctor, 'version', seen)
+    _, out, _ = vitdense('doctor')
+    assert 'pretrain    missing: pip install mmpretrain\n' in out
+    assert 'onedl' not in out
 
 
 def test_doctor_names_what_helps(vitdense, monkeypatch):

@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from mmengine.registry import DefaultScope
 from processes import ROOT, environment
 from small_runs import (
@@ -22,7 +21,6 @@ from small_runs import (
 import vitdense
 from vitdense.datasets.loading import BrokenImageError
 from vitdense.datasets.shapes import CLASSES
-from vitdense.predict.fitness import refuse_panoptic
 from vitdense.predict.results import Detections, LabelMap
 
 __all__ = ['small_shapes']
@@ -183,16 +181,6 @@ def test_too_small(detector: Any, segmenter: Any, tmp_path: Path) -> None:
         cv2.imwrite(str(path), image)
         with pytest.raises(BrokenImageError, match=f'small.png: .*{words}'):
             predict(path)
-
-
-def test_panoptic_models_are_refused() -> None:
-    """When they are built, not at the first picture."""
-    model = torch.nn.Module()
-    model.panoptic_fusion_head = torch.nn.Identity()
-    with pytest.raises(ValueError, match='gives panoptic segments, which'):
-        refuse_panoptic(model)
-    model.test_cfg = {'instance_on': True}  # type: ignore[assignment]
-    refuse_panoptic(model)
 
 
 def test_bad_input(

@@ -28,7 +28,7 @@ STACKS = {
         'mmseg': 'mmsegmentation',
     },
 }
-OTHER_NAMES = {'mmcv-lite': 'mmcv'}
+OTHER_NAMES = {'mmcv-lite': 'mmcv', 'onedl-mmpretrain': 'mmpretrain'}
 # what only those need who work on vitdense itself
 FOR_DEVELOPERS = {'docs', 'lint', 'openmmlab', 'tests'}
 
@@ -50,11 +50,12 @@ def main(args: list[str]) -> int:
         ('stack', _stack(problems)),
         ('operators', _operators(problems)),
     ]
-    width = max(len(title) for title, _ in lines)
+    extras = list(_extras())
+    width = max(len(title) for title, _ in lines + extras)
     for title, text in lines:
         print(f'{title:{width}}  {text}')
     print('\nextras, none of which is needed to train and test')
-    for extra, missing in _extras():
+    for extra, missing in extras:
         state = f'missing: pip install {" ".join(missing)}'
         print(f'{extra:{width}}  {state if missing else "installed"}')
     print()
@@ -150,4 +151,12 @@ def _extras() -> Iterator[tuple[str, list[str]]]:
             for needed in map(Requirement, required)
             if needed.marker and needed.marker.evaluate({'extra': extra})
         ]
-        yield extra, [n.name for n in needs if _version(n.name) is None]
+        missing = [n.name for n in needs if _version(n.name) is None]
+        yield extra, [_in_stack(name) for name in missing]
+
+
+def _in_stack(name: str) -> str:
+    """What a package of the one stack is called in the stack that is there."""
+    if _version('mmengine') and not _version('onedl-mmengine'):
+        return OTHER_NAMES.get(name, name)
+    return name

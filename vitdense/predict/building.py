@@ -55,7 +55,9 @@ def test_data(cfg: Config) -> tuple[list[Any], tuple[str, ...]]:
         ValueError: If there is none.
     """
     for settings in leaf_datasets(cfg, 'test').values():
-        kind = DATASETS.get(settings['type'])
+        # a root registry alone knows no names of the default scope
+        with DATASETS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(settings['type'])
         own = getattr(kind, 'METAINFO', {})
         named_here = settings.get('metainfo') or {}
         classes = named_here.get('classes') or own.get('classes') or ()

@@ -13,7 +13,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from vitdense.predict.colours import colour_of
-from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.predict.results import (
+    Detections,
+    LabelMap,
+    Result,
+    Segments,
+)
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -44,6 +49,8 @@ def draw(picture: Pixels, result: Result) -> Pixels:
         result = _enlarged(result, times)
     if isinstance(result, LabelMap):
         return _draw_labels(picture, result)
+    if isinstance(result, Segments):
+        return _draw_segments(picture, result)
     return _draw_detections(picture, result)
 
 
@@ -54,6 +61,8 @@ def _enlarge(pixels: npt.NDArray[Any], times: int) -> npt.NDArray[Any]:
 def _enlarged(result: Result, times: int) -> Result:
     if isinstance(result, LabelMap):
         return replace(result, labels=_enlarge(result.labels, times))
+    if isinstance(result, Segments):
+        return replace(result, ids=_enlarge(result.ids, times))
     masks = result.masks
     if masks is not None:
         masks = masks.repeat(times, 1).repeat(times, 2)
@@ -73,6 +82,32 @@ def _draw_labels(picture: Pixels, result: LabelMap) -> Pixels:
     for label, name in enumerate(result.classes):
         if name in result.shares:
             top = _write(pen, font, name, (0, top), colour_of(label))
+    return _from_pillow(image)
+
+
+def _draw_segments(picture: Pixels, result: Segments) -> Pixels:
+    """Each in the colour of its class, with a white line around it and its
+    name in it."""
+    ids = result.ids
+    drawn = picture.copy()
+    colours = [colour_of(label) for label in result.labels.tolist()]
+    for index, colour in enumerate(colours, 1):
+        over = np.asarray(colour[::-1], np.uint8)
+        drawn[ids == index] = _blend(drawn[ids == index], over)
+    drawn[:, 1:][ids[:, 1:] != ids[:, :-1]] = 255
+    drawn[1:][ids[1:] != ids[:-1]] = 255
+    image = _to_pillow(drawn)
+    pen, font = ImageDraw.Draw(image), _font(picture)
+    taken: list[Box] = []
+    for index in np.argsort(-result.areas).tolist():
+        name = result.names[index]
+        _, _, width, height = pen.textbbox((0, 0), name, font)
+        rows, columns = np.nonzero(ids == index + 1)
+        x = float(np.median(columns)) - width / 2
+        x = min(max(x, 0), max(image.width - width, 0))
+        top = float(np.median(rows)) + height / 2
+        place = _free_place(x, top, width, height, image.height, taken)
+        _write(pen, font, name, place, colours[index])
     return _from_pillow(image)
 
 

@@ -4,28 +4,25 @@ from collections.abc import Callable
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
 
-def refuse_panoptic(model: nn.Module) -> None:
-    """See that a model gives objects or a label map.
+def things_of(model: nn.Module) -> int | None:
+    """How many classes are of things, of a model that gives segments of
+    things and stuff; None of others.
 
     Args:
         model: A detector or segmentor.
-
-    Raises:
-        ValueError: If it gives segments of a panoptic picture alone.
     """
     settings = getattr(model, 'test_cfg', None) or {}
-    if hasattr(model, 'panoptic_fusion_head') and not settings.get(
-        'instance_on'
-    ):
-        raise ValueError(
-            f'{type(model).__name__} gives panoptic segments, which are not '
-            'taken; MaskFormer and Mask2Former give objects with '
-            'model.test_cfg.instance_on=True'
-        )
+    fusion = getattr(model, 'panoptic_fusion_head', None)
+    # as mmdet's MaskFormer, which gives objects too, or alone, if asked to
+    if fusion is None or not settings.get('panoptic_on', True):
+        return None
+    return int(fusion.num_things_classes)
 
 
 def coarsest_stride(model: nn.Module) -> int:
@@ -62,3 +59,25 @@ def too_small(
             f'least {least} x {least}'
         )
     return ''
+
+
+def check_array(number: int, picture: npt.NDArray[Any]) -> None:
+    """See that an array is a picture.
+
+    Args:
+        number: Its place among those given, from 0 on.
+        picture: The array.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if (
+        picture.dtype != np.uint8
+        or picture.ndim != 3
+        or picture.shape[2] != 3
+        or not picture.size
+    ):
+        raise ValueError(
+            f'picture {number} is {picture.dtype} of shape {picture.shape}; '
+            'uint8 of shape (H, W, 3) is taken'
+        )

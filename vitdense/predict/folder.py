@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ from vitdense.engine.work_folder import check_free
 SETTINGS, DONE = 'settings.json', 'done.jsonl'
 # what else there may be
 WRITTEN = (
-    *('predictions.json', 'classes.txt', 'pictures', 'labels', 'maps'),
-    *(DONE, SETTINGS),
+    *('predictions.json', 'panoptic.json', 'classes.txt'),
+    *('pictures', 'videos', 'labels', 'maps', 'panoptic', DONE, SETTINGS),
 )
 
 
@@ -23,10 +23,11 @@ class Done(NamedTuple):
 
     Attributes:
         name: What its results are called.
-        path: Where it was.
+        path: Where it was; of a video's frame with ``#`` and its number.
         height: In pixels.
         width: Likewise.
-        entries: Its objects, as COCO has them; none of a label map.
+        entries: Its objects or segments, as COCO has them; none of a label
+            map.
     """
 
     name: str
@@ -39,12 +40,13 @@ class Done(NamedTuple):
 class ResultsFolder:
     """Results that a run which was killed has made are not made again.
 
-    ``left`` has the pictures that have none yet.
+    ``left`` are names of pictures that have none yet.
 
     Args:
         path: Made if it is not there.
         settings: All that results depend on.
-        pictures: Paths by what results on them are called.
+        pictures: Where they are, as in `Done`, by what results on them are
+            called.
         overwrite: Whether results of other settings, or of other pictures
             that were called the same, make room.
 
@@ -57,7 +59,7 @@ class ResultsFolder:
         self,
         path: Path,
         settings: Mapping[str, Any],
-        pictures: Mapping[str, Path],
+        pictures: Mapping[str, str],
         *,
         overwrite: bool,
     ) -> None:
@@ -65,17 +67,15 @@ class ResultsFolder:
         check_free(str(path))
         self._open(json.loads(json.dumps(settings)), overwrite)
         self._done = {each.name: each for each in self._kept()}
-        self.left = {
-            name: path
-            for name, path in pictures.items()
-            if not self._has(name, path)
-        }
+        self.left = [
+            name for name, path in pictures.items() if not self.has(name, path)
+        ]
         other = [name for name in self.left if name in self._done]
         if other and not overwrite:
             raise ValueError(
                 f'{str(self.path)!r} has results called {other[0]!r} of '
                 f'{self._done[other[0]].path!r}, not of '
-                f'{str(self.left[other[0]])!r}; --overwrite replaces them, or '
+                f'{pictures[other[0]]!r}; --overwrite replaces them, or '
                 'choose another --out'
             )
 
@@ -116,15 +116,24 @@ class ResultsFolder:
                 part.write_text(''.join(whole))
         return [Done(*json.loads(line)) for line in whole]
 
-    def _has(self, name: str, path: Path) -> bool:
+    def has(self, name: str, path: str) -> bool:
+        """Whether results of that picture are kept under that name."""
         kept = self._done.get(name)
-        return kept is not None and kept.path == str(path.absolute())
+        return kept is not None and kept.path == path
+
+    def below(self, name: str) -> list[str]:
+        """Names of kept results that begin with ``name/``, in order.
+
+        Args:
+            name: Such as a video's, whose frames they are.
+        """
+        return sorted(n for n in self._done if n.startswith(f'{name}/'))
 
     def place(self, kind: str, name: str) -> Path:
         """Where a file goes, in a folder that is there.
 
         Args:
-            kind: ``'pictures'``, ``'labels'`` or ``'maps'``.
+            kind: A folder of `WRITTEN`.
             name: Of the file, maybe with folders.
         """
         path = self.path / kind / name
@@ -145,18 +154,8 @@ class ResultsFolder:
         Args:
             classes: Of the model.
         """
-        images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
-        for _, done in sorted(self._done.items()):
-            image_id = len(images) + 1
-            images.append(
-                {
-                    'id': image_id,
-                    'file_name': done.path,
-                    'height': done.height,
-                    'width': done.width,
-                }
-            )
+        for image_id, done in self._numbered():
             for entry in done.entries:
                 ids = {'id': len(annotations) + 1, 'image_id': image_id}
                 annotations.append({**ids, **entry})
@@ -164,12 +163,55 @@ class ResultsFolder:
             {'id': number, 'name': name}
             for number, name in enumerate(classes, 1)
         ]
+        self._write_json('predictions.json', annotations, categories)
+
+    def write_panoptic(self, classes: Sequence[str], num_things: int) -> None:
+        """Write ``panoptic.json``, of COCO's panoptic format.
+
+        Args:
+            classes: Of the model, those of things first.
+            num_things: How many are.
+        """
+        annotations = [
+            {
+                'image_id': image_id,
+                'file_name': f'{done.name}.png',
+                'segments_info': done.entries,
+            }
+            for image_id, done in self._numbered()
+        ]
+        categories = [
+            {'id': number, 'name': name, 'isthing': int(number <= num_things)}
+            for number, name in enumerate(classes, 1)
+        ]
+        self._write_json('panoptic.json', annotations, categories)
+
+    def _numbered(self) -> Iterator[tuple[int, Done]]:
+        ordered = sorted(self._done.items())
+        for image_id, (_, done) in enumerate(ordered, 1):
+            yield image_id, done
+
+    def _write_json(
+        self,
+        name: str,
+        annotations: Sequence[Mapping[str, Any]],
+        categories: Sequence[Mapping[str, Any]],
+    ) -> None:
+        images = [
+            {
+                'id': image_id,
+                'file_name': done.path,
+                'height': done.height,
+                'width': done.width,
+            }
+            for image_id, done in self._numbered()
+        ]
         content = {
             'images': images,
             'annotations': annotations,
             'categories': categories,
         }
-        with whole_file(self.path / 'predictions.json') as part:
+        with whole_file(self.path / name) as part:
             part.write_text(json.dumps(content))
 
     def write_classes(self, classes: Sequence[str]) -> None:

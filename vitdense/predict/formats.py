@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vitdense.predict.results import Detections
+from vitdense.predict.results import Detections, Segments
 
 Mask = npt.NDArray[np.bool_]
 
@@ -42,6 +42,37 @@ def to_coco(found: Detections, *, polygons: bool) -> list[dict[str, Any]]:
                 entry['segmentation'] = _run_lengths(mask)
         entries.append(entry)
     return entries
+
+
+def to_coco_panoptic(
+    found: Segments,
+) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
+    """Segments as COCO's panoptic format has them.
+
+    Args:
+        found: In a picture.
+
+    Returns:
+        ``(H, W, 3)``, blue first, whose pixels are ids of segments, red +
+        256 green + 65536 blue, 0 of none; and ``segments_info``.
+    """
+    ids = found.ids
+    pixels = np.stack([ids >> 16, ids >> 8 & 255, ids & 255], -1)
+    segments = []
+    for index, label in enumerate(found.labels.tolist()):
+        left, top, width, height = cv2.boundingRect(
+            (ids == index + 1).astype(np.uint8)
+        )
+        segments.append(
+            {
+                'id': index + 1,
+                'category_id': label + 1,
+                'area': int(found.areas[index]),
+                'bbox': [left, top, width, height],
+                'iscrowd': 0,
+            }
+        )
+    return pixels.astype(np.uint8), segments
 
 
 def to_yolo(found: Detections, height: int, width: int) -> str:

@@ -19,20 +19,27 @@ from rich.text import Text
 
 from vitdense.checkpoint.sharded import digest_checkpoint
 from vitdense.checkpoint.whole_file import whole_file
-from vitdense.datasets.loading import BrokenImageError
 from vitdense.engine.work_folder import occupied
 from vitdense.predict.drawing import draw
 from vitdense.predict.folder import Done, ResultsFolder
-from vitdense.predict.formats import to_coco, to_yolo
+from vitdense.predict.formats import to_coco, to_coco_panoptic, to_yolo
 from vitdense.predict.pictures import find_pictures
 from vitdense.predict.predictor import Predictor
-from vitdense.predict.results import Detections, LabelMap, Result
+from vitdense.predict.results import (
+    Detections,
+    LabelMap,
+    Result,
+    Segments,
+)
+from vitdense.predict.sources import Source, Sources
+from vitdense.predict.videos import WRITTEN, is_newer, write_video
 from vitdense.terminal import bar_of
 
 # what can be written of each task; all but YOLO's text is, if nothing is said
 FORMATS = {
     'detection': ('pictures', 'coco', 'yolo'),
     'segmentation': ('pictures', 'maps'),
+    'panoptic': ('pictures', 'panoptic'),
 }
 MOST_CLASSES = 256  # of a PNG of 8 bits
 
@@ -83,6 +90,7 @@ class Job:
         cfg_options: Likewise.
         tile: Likewise.
         overlap: Likewise.
+        every: As `Sources` takes it.
 
     Raises:
         ValueError, TypeError, LookupError, OSError: If anything cannot be
@@ -106,8 +114,9 @@ class Job:
         cfg_options: Mapping[str, Any] | None = None,
         tile: int | None = None,
         overlap: float = 0.2,
+        every: int = 1,
     ) -> None:
-        pictures = find_pictures(inputs)
+        self._sources = Sources(find_pictures(inputs), every)
         self._predictor = predictor = Predictor(
             config,
             checkpoint,
@@ -131,8 +140,10 @@ class Job:
         }
         if tile is not None:
             settings |= {'tile': tile, 'overlap': overlap}
+        if every != 1:
+            settings |= {'every': every}
         self._folder = ResultsFolder(
-            out, settings, pictures, overwrite=overwrite
+            out, settings, dict(self._sources.told()), overwrite=overwrite
         )
 
     def run(self) -> list[str]:
@@ -146,48 +157,60 @@ class Job:
             return self._predict()
 
     def _predict(self) -> list[str]:
-        broken: list[str] = []
-        read: deque[tuple[str, Path, Pixels]] = deque()
-        left = self._folder.left
+        read: deque[tuple[Source, Pixels]] = deque()
         bar = bar_of(
             BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn()
         )
         with bar as progress:
-            task = progress.add_task('', total=len(left))
+            task = progress.add_task('', total=len(self._folder.left))
 
             def readable() -> Iterator[Pixels]:
-                for name, path in left.items():
-                    try:
-                        picture = self._predictor.read(path)
-                    except BrokenImageError as error:
-                        broken.append(str(error))
-                        progress.advance(task)
-                        continue
-                    read.append((name, path, picture))
-                    yield picture
+                predictor, has = self._predictor, self._folder.has
+                for each in self._sources.read(
+                    predictor.read, predictor.check, has
+                ):
+                    read.append(each)
+                    yield each[1]
 
             for result in self._predictor.predict(readable()):
                 self._keep(*read.popleft(), result)
                 progress.advance(task)
+        if 'pictures' in self._formats:
+            self._write_videos()
         classes = self._predictor.classes
         if 'coco' in self._formats:
             self._folder.write_coco(classes)
+        things = self._predictor.num_things
+        if things is not None and 'panoptic' in self._formats:
+            self._folder.write_panoptic(classes, things)
         if {'yolo', 'maps'} & set(self._formats):
             self._folder.write_classes(classes)
-        return broken
+        return self._sources.broken
 
-    def _keep(
-        self, name: str, path: Path, picture: Pixels, result: Result
-    ) -> None:
+    def _write_videos(self) -> None:
+        """Join drawn frames, where any are newer than the video of them."""
+        for name, rate in self._sources.rates.items():
+            drawn = [
+                self._folder.place('pictures', f'{each}.jpg')
+                for each in self._folder.below(name)
+            ]
+            path = self._folder.place('videos', name + WRITTEN)
+            if drawn and not is_newer(path, drawn):
+                write_video(path, drawn, rate)
+
+    def _keep(self, source: Source, picture: Pixels, result: Result) -> None:
         entries = []
         if isinstance(result, Detections):
             result = result.at_least(self._score)
             if 'coco' in self._formats:
                 entries = to_coco(result, polygons=self._polygons)
-        _write(self._folder, name, picture, result, self._formats)
+        elif isinstance(result, Segments) and 'panoptic' in self._formats:
+            pixels, entries = to_coco_panoptic(result)
+            path = self._folder.place('panoptic', f'{source.name}.png')
+            _write_bytes(path, cv2.imencode('.png', pixels)[1].tobytes())
+        _write(self._folder, source.name, picture, result, self._formats)
         height, width = picture.shape[:2]
-        where = str(path.absolute())
-        self._folder.keep(Done(name, where, height, width, entries))
+        self._folder.keep(Done(*source, height, width, entries))
 
 
 class _Speed(ProgressColumn):
@@ -213,7 +236,7 @@ def _write(
             labels = result.labels.astype(np.uint8)
             path = folder.place('maps', f'{name}.png')
             _write_bytes(path, cv2.imencode('.png', labels)[1].tobytes())
-    elif 'yolo' in formats:
+    elif isinstance(result, Detections) and 'yolo' in formats:
         text = to_yolo(result, *picture.shape[:2])
         path = folder.place('labels', f'{name}.txt')
         _write_bytes(path, text.encode())

@@ -1,4 +1,4 @@
-"""The pictures that somebody names: files, folders and patterns."""
+"""Pictures and videos that somebody names: files, folders and patterns."""
 
 import glob
 import os
@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from vitdense.predict.videos import SUFFIXES as VIDEOS
+
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 
 def find_pictures(inputs: Sequence[str]) -> dict[str, Path]:
-    """Paths of pictures, by what results on them are called.
+    """Paths of pictures and videos, by what results on them are called.
 
     That is their path below the folder that all of them share, without
     suffix where it is not needed to tell two apart.
@@ -20,7 +22,8 @@ def find_pictures(inputs: Sequence[str]) -> dict[str, Path]:
             patterns such as ``'photos/*.jpg'``.
 
     Raises:
-        FileNotFoundError: If there is nothing at one of them, or no picture.
+        FileNotFoundError: If there is nothing at one of them, or no picture
+            and no video.
     """
     paths = list(dict.fromkeys(p for each in inputs for p in _found(each)))
     top = Path(os.path.commonpath([p.absolute().parent for p in paths]))
@@ -46,10 +49,11 @@ def _found(text: str) -> Iterator[Path]:
         inside = [p for p in map(Path, matches) if _is_picture(p)]
     if not inside:
         raise FileNotFoundError(
-            f'{text!r} has no pictures; those of {list(SUFFIXES)} are taken'
+            f'{text!r} has no pictures; those of {list(SUFFIXES)} are taken, '
+            f'and videos of {list(VIDEOS)}'
         )
     yield from inside
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in SUFFIXES + VIDEOS and path.is_file()

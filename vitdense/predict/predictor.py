@@ -22,8 +22,9 @@ from vitdense.predict.building import (
 )
 from vitdense.predict.exported import is_exported, load_exported
 from vitdense.predict.fitness import (
+    check_array,
     coarsest_stride,
-    refuse_panoptic,
+    things_of,
     too_small,
 )
 from vitdense.predict.outputs import to_result
@@ -66,7 +67,9 @@ class Predictor:
 
     Attributes:
         classes: Names of the model's classes.
-        task: ``'detection'`` or ``'segmentation'``.
+        task: ``'detection'``, ``'segmentation'`` or ``'panoptic'``.
+        num_things: How many of the classes are of things, of a panoptic
+            model; else None.
         config: The config, with the options in it.
         device: Where the model is.
         model: The detector or segmentor, in evaluation.
@@ -114,10 +117,18 @@ class Predictor:
                 self.model, self.classes = self._trained(
                     str(checkpoint), str(config), told
                 )
-            refuse_panoptic(self.model)
+            self.num_things = things_of(self.model)
+            if self.num_things is not None:
+                self.task = 'panoptic'
             self._tiling = None
             self._faults: dict[tuple[int, ...], str] = {}
             if tile is not None:
+                if self.task == 'panoptic':
+                    raise ValueError(
+                        f'tile={tile}: segments of a panoptic model cannot be '
+                        'merged; cfg_options model.test_cfg.panoptic_on=False '
+                        'gives objects, where the model has both'
+                    )
                 coarsest = coarsest_stride(self.model)
                 self._tiling = Tiling(tile, overlap, coarsest)
             self._load, self._transform = build_pipeline(pipeline)
@@ -156,7 +167,8 @@ class Predictor:
 
         Returns:
             What is found, a result for each picture: `Detections` of a
-            detector, `LabelMap` of a segmentor.
+            detector, `LabelMap` of a segmentor, `Segments` of a panoptic
+            model.
 
         Raises:
             BrokenImageError: If a file is missing, incomplete or no image.
@@ -179,12 +191,13 @@ class Predictor:
             for group in self._stackable(batch):
                 with torch.no_grad(), self._autocast():
                     samples = self.model.test_step(pseudo_collate(group))
-                yield from (to_result(each, self.classes) for each in samples)
+                for each in samples:
+                    yield to_result(each, self.classes, self.num_things)
 
     def _stackable(self, batch: list[Any]) -> list[list[Any]]:
         """What goes through the model at once: mmdet pads to one size, and
         mmseg refuses several when it tests."""
-        if self.task == 'detection':
+        if self.task != 'segmentation':
             return [batch]
         by_size = groupby(batch, lambda each: each['inputs'].shape)
         return [list(group) for _, group in by_size]
@@ -203,9 +216,21 @@ class Predictor:
                 small for the model.
         """
         picture = np.asarray(self._load({'img_path': str(path)})['img'])
+        self.check(picture, path)
+        return picture
+
+    def check(self, picture: Pixels, path: str | Path) -> None:
+        """See that a picture is not too small for the model.
+
+        Args:
+            picture: ``(H, W, 3)``.
+            path: Where it is from.
+
+        Raises:
+            BrokenImageError: If it is.
+        """
         if fault := self._fault(picture):
             raise BrokenImageError(f'{path}: {fault}')
-        return picture
 
     def given(self, picture: Pixels) -> tuple[Tensor, tuple[int, int]]:
         """What the model is given of a picture.
@@ -226,7 +251,7 @@ class Predictor:
         number, picture = numbered
         if not isinstance(picture, np.ndarray):
             return self.read(picture)
-        _check_array(number, picture)
+        check_array(number, picture)
         if fault := self._fault(picture):
             raise ValueError(f'picture {number}: {fault}')
         return picture
@@ -264,17 +289,4 @@ class Predictor:
                 'img_shape': picture.shape[:2],
                 'ori_shape': picture.shape[:2],
             }
-        )
-
-
-def _check_array(number: int, picture: npt.NDArray[Any]) -> None:
-    if (
-        picture.dtype != np.uint8
-        or picture.ndim != 3
-        or picture.shape[2] != 3
-        or not picture.size
-    ):
-        raise ValueError(
-            f'picture {number} is {picture.dtype} of shape {picture.shape}; '
-            'uint8 of shape (H, W, 3) is taken'
         )

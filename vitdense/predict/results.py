@@ -73,4 +73,37 @@ class LabelMap:
         return {self.classes[i]: counts[i] / counts.sum() for i in order}
 
 
-Result = Detections | LabelMap
+@dataclass(frozen=True)
+class Segments:
+    """Things and stuff that share the pixels of a picture.
+
+    Attributes:
+        ids: ``(H, W)`` int64: place of each pixel's segment in ``labels``,
+            counted from 1 on; 0 of no segment.
+        labels: ``(N,)`` int64, places in ``classes``; a class of stuff has
+            one segment.
+        classes: Names of all classes of the model, those of things first.
+        num_things: How many of these are of things.
+    """
+
+    ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    num_things: int
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The class of each segment."""
+        return [self.classes[label] for label in self.labels.tolist()]
+
+    @cached_property
+    def areas(self) -> npt.NDArray[np.int64]:
+        """``(N,)``, in pixels."""
+        counts = np.bincount(self.ids.ravel(), minlength=len(self) + 1)
+        return counts[1:].astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+Result = Detections | LabelMap | Segments

@@ -1,7 +1,7 @@
 """What a training has left in its work folder."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,21 +102,37 @@ def curves(work_dir: Path) -> tuple[tuple[int, str, float], ...]:
     """What a training has logged: step, name and value, by step.
 
     Of a step that was done twice, because the training was resumed, the
-    later one counts. Scores have the step that they were taken after.
+    later one counts. Scores have the step that they were taken after, as far
+    as it was logged.
     """
     found: dict[tuple[int, str], float] = {}
+    ends: dict[int, int] = {}  # the last step of each epoch
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        step = 0
+        step = None
         for line in _lines(path):
-            # mmengine counts epochs in the lines of scores
-            trained = 'iter' in line
-            step = int(line['step']) if trained else step
+            if 'iter' in line:
+                step = int(line['step'])
+                if 'epoch' in line:
+                    ends[line['epoch']] = step
+            elif step is None:
+                step = _evaluated_first(int(line['step']), ends)
             for name, value in line.items():
                 if name not in ('step', 'iter') and isinstance(
                     value, int | float
                 ):
                     found[step, name] = float(value)
     return tuple((*key, found[key]) for key in sorted(found))
+
+
+def _evaluated_first(told: int, ends: Mapping[int, int]) -> int:
+    """The step of an evaluation that a resumed training begins with.
+
+    Args:
+        told: What its line has as the step; where training is counted in
+            epochs, mmengine counts these there.
+        ends: Steps that were logged last before it, by epoch.
+    """
+    return max((ends[epoch] for epoch in ends if epoch <= told), default=told)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
