@@ -21,7 +21,7 @@ from vitdense.checkpoint.sharded import digest_checkpoint
 from vitdense.export import exporting
 from vitdense.export.check import DifferentError, check
 from vitdense.export.exporting import export
-from vitdense.export.networks import network_of
+from vitdense.export.choosing import network_of
 from vitdense.export.tracing import sizes_followed
 from vitdense.predict.results import LabelMap
 
