@@ -68,7 +68,8 @@ def best(logits: Tensor, most: int) -> tuple[Tensor, Tensor]:
     count = torch.minimum(
         torch._shape_as_tensor(logits)[1], torch.tensor(most)
     )
-    values, places = logits.topk(count)  # type: ignore[call-overload]
+    # a number to PyTorch, and a tensor, which is followed, to the exporter
+    values, places = logits.topk(count)  # type: ignore[arg-type]
     return values, places
 
 
