@@ -19,9 +19,10 @@ from torch import nn
 import vitdense
 from vitdense.checkpoint.sharded import digest_checkpoint
 from vitdense.export import exporting
-from vitdense.export.check import DifferentError, check
+from vitdense.export.check import check
+from vitdense.export.choosing import network_of
+from vitdense.export.compare import DifferentError
 from vitdense.export.exporting import export
-from vitdense.export.networks import network_of
 from vitdense.export.tracing import sizes_followed
 from vitdense.predict.results import LabelMap
 

@@ -8,7 +8,7 @@ from vitdense import __version__
 from vitdense.checkpoint.sharded import digest_checkpoint
 from vitdense.checkpoint.whole_file import part_name
 from vitdense.export.check import check
-from vitdense.export.networks import network_of
+from vitdense.export.choosing import network_of
 from vitdense.export.write import FORMATS, write
 from vitdense.predict.exported import runtime
 from vitdense.predict.predictor import Predictor
@@ -82,6 +82,7 @@ def export(
         'min_size': least,
         'strides': tuple(getattr(model.backbone, 'out_strides', (1,))),
         'align_corners': bool(getattr(model, 'align_corners', False)),
+        'mask_threshold': getattr(network, 'mask_threshold', None),
         'normalisation': network.normalise.told(),
     }
     # under another name until it has been checked

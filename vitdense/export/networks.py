@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vitdense.export.refusals import check_kind, check_type
+
 PICTURES = 'images'
 
 
@@ -111,9 +113,8 @@ class Segmentor(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        _refuse_others(
-            model, 'decode_head', ('FPNHead', 'UPerHead'), 'EncoderDecoder'
-        )
+        check_kind(model, 'EncoderDecoder')
+        check_type(model, 'decode_head', 'FPNHead', 'UPerHead')
         mode = model.test_cfg.get('mode', 'whole')
         if mode != 'whole':
             raise ValueError(
@@ -144,59 +145,6 @@ class Segmentor(nn.Module):
             align_corners=self.model.align_corners,
         )
         return logits, logits.argmax(1)
-
-
-def _refuse_others(
-    model: Any, part: str, heads: tuple[str, ...], *kinds: str
-) -> None:
-    """See that a model is of one kind, and a part of it of known ones.
-
-    Raises:
-        ValueError: If it is not, naming it.
-    """
-    kind = type(model).__name__
-    if kind not in kinds:
-        raise ValueError(
-            f'model.type={kind!r} cannot be exported whole; choose from '
-            f'{list(kinds)}, or --backbone for its backbone alone'
-        )
-    head = type(getattr(model, part)).__name__
-    if head not in heads:
-        raise ValueError(
-            f'model.{part}.type={head!r} cannot be exported; choose from '
-            f'{list(heads)}, or --backbone for the backbone alone'
-        )
-
-
-def network_of(model: Any, task: str, *, backbone: bool) -> nn.Module:
-    """What is exported of a model.
-
-    Args:
-        model: A detector or segmentor, in evaluation.
-        task: ``'detection'`` or ``'segmentation'``.
-        backbone: Whether its backbone alone.
-
-    Raises:
-        ValueError: If a part cannot be exported, naming it.
-    """
-    if backbone:
-        if not hasattr(model.backbone, 'out_channels'):
-            kind = type(model.backbone).__name__
-            raise ValueError(
-                f'model.backbone.type={kind!r} cannot be exported: it does '
-                "not tell its levels, as vitdense's backbones do"
-            )
-        network: nn.Module = Backbone(model)
-    elif task == 'segmentation':
-        network = Segmentor(model)
-    else:
-        kind = type(model).__name__
-        raise ValueError(
-            f'model.type={kind!r} cannot be exported whole: of detectors, '
-            'only the backbone can (--backbone)'
-        )
-    # the exporter would put the whole model back into training else
-    return network.eval()
 
 
 def example(height: int, width: int, batch: int, seed: int = 0) -> Tensor:

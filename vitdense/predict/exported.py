@@ -1,19 +1,14 @@
-"""Models that tools/export.py has written, as the predictor runs them."""
+"""Files that tools/export.py has written, and what runs them."""
 
 import importlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from mmengine.config import Config
-from mmengine.registry import MODELS
-from mmengine.structures import PixelData
 
 SUFFIXES = ('.onnx', '.xml')
 # all that vitdense says of a model is one text of JSON, under this name
@@ -136,69 +131,3 @@ def _of_openvino(path: Path) -> tuple[Any, tuple[str, ...], str | None]:
         return list(compiled([pictures]).values())
 
     return run, names, text
-
-
-class ExportedModel:
-    """An exported segmentor in the place of mmseg's model.
-
-    Args:
-        file: The exported file.
-        cfg: The config that it was exported of.
-
-    Attributes:
-        data_preprocessor: The config's; for sizes, as it is in the file too.
-        backbone: What the file says of its ``min_size`` and ``out_strides``.
-    """
-
-    def __init__(self, file: ExportedFile, cfg: Config) -> None:
-        self._file = file
-        settings = cfg.model.get('data_preprocessor')
-        self.data_preprocessor = MODELS.build(
-            settings or cfg.data_preprocessor
-        )
-        self.backbone = SimpleNamespace(
-            min_size=file.told['min_size'],
-            out_strides=tuple(file.told['strides']),
-        )
-
-    def test_step(self, batch: Mapping[str, Any]) -> list[Any]:
-        """As mmengine's models: results in the samples of a batch, whose
-        pictures have one size."""
-        pictures = torch.stack(list(batch['inputs'])).permute(0, 2, 3, 1)
-        found = self._file(pictures.to(torch.uint8).numpy())
-        samples = list(batch['data_samples'])
-        for sample, logits in zip(samples, found['logits'], strict=True):
-            whole = F.interpolate(
-                torch.from_numpy(logits)[None],
-                sample.ori_shape[:2],
-                mode='bilinear',
-                align_corners=self._file.told['align_corners'],
-            )
-            sample.pred_sem_seg = PixelData(data=whole.argmax(1))
-        return samples
-
-
-def load_exported(
-    path: str, cfg: Config, task: str
-) -> tuple[ExportedModel, tuple[str, ...]]:
-    """An exported file as a model, and its classes.
-
-    Args:
-        path: Of the file.
-        cfg: The config that it was exported of.
-        task: That of the config.
-
-    Raises:
-        ValueError, OSError, ImportError: If it cannot be used, naming it.
-    """
-    file = ExportedFile(path)
-    if file.told['part'] != 'model':
-        raise ValueError(
-            f'{path!r} is of a {file.told["part"]} alone, which gives no '
-            'results; export the model without --backbone'
-        )
-    if file.told['task'] != task:
-        raise ValueError(
-            f'{path!r} is of {file.told["task"]}, and the config of {task}'
-        )
-    return ExportedModel(file, cfg), tuple(file.told['classes'])

@@ -20,7 +20,8 @@ from vitdense.predict.building import (
     test_data,
     usable_device,
 )
-from vitdense.predict.exported import is_exported, load_exported
+from vitdense.predict.exported import is_exported
+from vitdense.predict.exported_model import ExportedModel, load_exported
 from vitdense.predict.fitness import (
     check_array,
     coarsest_stride,
@@ -57,8 +58,8 @@ class Predictor:
         device: Such as ``'cpu'`` or ``'cuda:1'``; None takes a GPU if there
             is one, but for exported files.
         batch_size: How many pictures go through the model at once. Those of
-            a batch are padded to one size by a detector; a segmentor takes
-            those of one size at once.
+            a batch are padded to one size by a detector; a segmentor, and an
+            exported file, takes those of one size at once.
         amp: Whether to predict in bfloat16.
         cfg_options: Settings that replace the config's, by dotted key.
         tile: Height and width of the tiles, in pixels, that larger pictures
@@ -195,9 +196,10 @@ class Predictor:
                     yield to_result(each, self.classes, self.num_things)
 
     def _stackable(self, batch: list[Any]) -> list[list[Any]]:
-        """What goes through the model at once: mmdet pads to one size, and
-        mmseg refuses several when it tests."""
-        if self.task != 'segmentation':
+        """What goes through the model at once: mmdet pads to one size, mmseg
+        refuses several when it tests, and exported files take one."""
+        exported = isinstance(self.model, ExportedModel)
+        if self.task != 'segmentation' and not exported:
             return [batch]
         by_size = groupby(batch, lambda each: each['inputs'].shape)
         return [list(group) for _, group in by_size]
