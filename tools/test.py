@@ -29,8 +29,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--show-dir',
-        help='write pictures of predictions beside the truth to this folder, '
-        "for detection inside the work folder's",
+        help='write pictures of predictions beside the truth to this folder',
     )
     parser.add_argument(
         '--wait-time',

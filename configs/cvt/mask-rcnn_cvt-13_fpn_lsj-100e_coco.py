@@ -5,5 +5,7 @@ _base_ = [
 
 model = dict(
     backbone=_base_.pop('backbone'),
-    neck=dict(in_channels=_base_.pop('out_channels')),
+    neck=dict(
+        in_channels=_base_.pop('out_channels'), add_extra_convs='on_input'
+    ),
 )

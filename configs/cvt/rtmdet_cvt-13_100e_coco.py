@@ -5,7 +5,7 @@ _base_ = [
 
 __mapper, __pafpn = _base_.model.neck
 model = dict(
-    backbone=dict(_base_.pop('backbone'), out_indices=(1, 2)),
+    backbone=_base_.pop('backbone'),
     neck=[
         dict(__mapper, in_channels=_base_.pop('out_channels')[1:]),
         __pafpn,

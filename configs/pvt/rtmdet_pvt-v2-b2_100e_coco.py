@@ -4,6 +4,6 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(_base_.pop('backbone'), out_indices=(1, 2, 3)),
+    backbone=_base_.pop('backbone'),
     neck=dict(in_channels=_base_.pop('out_channels')[1:]),
 )

@@ -1,5 +1,6 @@
 """What a sweep makes of a recipe and backbones, and what it refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,16 @@ from vitdense.benchmark.sweep.training import plan
 
 MINI = ROOT / 'configs/quickstart/mask-rcnn_cvt-mini_fpn_shapes.py'
 RECIPE = find_recipe('mask-rcnn_shapes')
+OFTEN = ('dino', 'detr', 'mask2former_cvt', 'rtmdet', 'segformer')
+READY = [
+    pytest.param(
+        path,
+        id=path.stem,
+        marks=() if path.stem.startswith(OFTEN) else pytest.mark.slow,
+    )
+    for pattern in ('cvt/*_cvt-13_*', 'pvt/*_pvt-v2-b2_*', 'pvt/detr_*')
+    for path in sorted((ROOT / 'configs').glob(pattern))
+]
 
 
 @pytest.fixture(scope='module')
@@ -19,6 +30,8 @@ def backbones() -> dict[str, Backbone]:
     found = read_backbones(
         [
             'cvt-13',
+            'pvt-v2-b2',
+            'pvt-small',
             f'mini={MINI}',
             'mmdet.ResNet:18',
             'swin=mmdet.SwinTransformer{"depths": [1, 1, 1, 1]}',
@@ -32,6 +45,8 @@ def test_names_and_levels(backbones: dict[str, Backbone]) -> None:
         name: (each.channels, each.strides) for name, each in backbones.items()
     } == {
         'cvt-13': ((64, 192, 384), (4, 8, 16)),
+        'pvt-v2-b2': ((64, 128, 320, 512), (4, 8, 16, 32)),
+        'pvt-small': ((64, 128, 320, 512), (4, 8, 16, 32)),
         'mini': ((32, 96, 192), (4, 8, 16)),
         'mmdet.ResNet-18': ((64, 128, 256, 512), (4, 8, 16, 32)),
         'swin': ((96, 192, 384, 768), (4, 8, 16, 32)),
@@ -51,6 +66,17 @@ def test_it_is_what_the_quick_start_is(
     ours = composed(compose(RECIPE, backbones['mini'], 0, {}), tmp_path)
     assert ours.model == Config.fromfile(MINI).model
     assert ours.randomness.seed == 0
+
+
+@pytest.mark.parametrize('ready', READY)
+def test_it_is_what_the_ready_config_is(
+    backbones: dict[str, Backbone], tmp_path: Path, ready: Path
+) -> None:
+    text = ready.read_text()
+    (backbone,) = re.findall(r'_base_/backbones/(.*)\.py', text)
+    (recipe,) = map(find_recipe, re.findall(r'_base_/recipes/(.*)\.py', text))
+    ours = composed(compose(recipe, backbones[backbone], 0, {}), tmp_path)
+    assert ours.model == Config.fromfile(ready).model
 
 
 def test_what_the_recipe_sets_is_kept_where_it_is_taken(
@@ -84,9 +110,21 @@ def test_levels_that_a_recipe_is_not_for(
     recipe = find_recipe('semantic-fpn_4xb4-80k_ade20k-512x512')
     with pytest.raises(ValueError, match=r'cvt-13 has .* \[4, 8, 16\]'):
         compose(recipe, backbones['cvt-13'], 0, {})
+    recipe = find_recipe('segformer_3-levels_8xb2-160k_ade20k-512x512')
+    with pytest.raises(ValueError, match=r'v2-b2 has .* \[4, 8, 16, 32\]'):
+        compose(recipe, backbones['pvt-v2-b2'], 0, {})
     plain = Backbone('plain', {'type': 'vitdense.ViT'}, (8,) * 2, (16,) * 2)
     with pytest.raises(ValueError, match=r'plain has .* \[16, 16\]'):
         compose(RECIPE, plain, 0, {})
+    for name, said in (
+        ('rtmdet_100e_coco', r'\[4, 8, 16\], .* is for \[8, 16, 32\]'),
+        ('detr_50e_coco', r'\[4, 8, 16\], .* is for \[32\]'),
+        ('mask2former_lsj-50e_coco', r'is for \[4, 8, 16, 32\]'),
+        ('rtmdet_sfp_100e_coco', 'is for plain ViTs'),
+        ('cvt_8xb256-300e_in1k', 'is for plain ViTs or classifiers'),
+    ):
+        with pytest.raises(ValueError, match=said):
+            compose(find_recipe(name), backbones['cvt-13'], 0, {})
     with pytest.raises(ValueError, match="--recipe 'none' is no file"):
         find_recipe('none')
 

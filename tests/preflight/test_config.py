@@ -109,7 +109,7 @@ def test_visualization() -> None:
     hook = cfg.default_hooks.visualization
     assert hook.type == 'DetVisualizationHook'
     assert (hook.draw, hook.show, hook.wait_time) == (True, True, 3)
-    assert hook.test_out_dir == 'seen'
+    assert hook.test_out_dir == str(Path.cwd() / 'seen')
     cfg.default_scope = 'mmseg'
     set_visualization(cfg, show=False, show_dir='seen', wait_time=3)
     assert cfg.visualizer.save_dir == 'seen'

@@ -142,7 +142,8 @@ def set_visualization(
         hook.show = True
         hook.wait_time = wait_time
     if show_dir is not None and cfg.default_scope == 'mmdet':
-        hook.test_out_dir = show_dir
+        # of a relative one it makes a folder of each run
+        hook.test_out_dir = str(Path(show_dir).absolute())
     elif show_dir is not None and cfg.default_scope == 'mmpretrain':
         hook.out_dir = show_dir
     elif show_dir is not None:

@@ -11,6 +11,7 @@ __ffn = dict(
 )
 model = dict(
     type='DETR',
+    backbone=dict(out_indices=(3,)),
     num_queries=100,
     neck=dict(
         type='ChannelMapper',

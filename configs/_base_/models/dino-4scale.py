@@ -7,6 +7,7 @@ __attention = dict(embed_dims=256, num_levels=__scales, dropout=0.0)
 __ffn = dict(embed_dims=256, feedforward_channels=2048, ffn_drop=0.0)
 model = dict(
     type='DINO',
+    backbone=dict(out_indices=(1, 2, 3)),
     num_queries=900,
     num_feature_levels=__scales,
     with_box_refine=True,

@@ -6,6 +6,7 @@ __norm = dict(type='GN', num_groups=32)
 __act = dict(type='SiLU', inplace=True)
 model = dict(
     type='RTMDet',
+    backbone=dict(out_indices=(1, 2, 3)),
     data_preprocessor=dict(
         pad_size_divisor=1,
     ),

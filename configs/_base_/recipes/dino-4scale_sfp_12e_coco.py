@@ -2,6 +2,7 @@
 _base_ = './dino-4scale_12e_coco.py'
 
 model = dict(
+    backbone=dict(_delete_=True),  # its levels are blocks
     neck=dict(
         _delete_=True,
         type='vitdense.SimpleFeaturePyramid',

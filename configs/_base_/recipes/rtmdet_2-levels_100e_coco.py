@@ -3,8 +3,9 @@
 _base_ = ['./rtmdet_100e_coco.py', '../models/channel_mapper.py']
 
 model = dict(
+    backbone=dict(out_indices=(1, 2)),
     neck=[
         dict(_base_.pop('channel_mapper'), num_outs=3),
         dict(_base_.model.neck, in_channels=[256] * 3),
-    ]
+    ],
 )

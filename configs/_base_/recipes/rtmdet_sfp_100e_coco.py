@@ -2,6 +2,7 @@
 _base_ = './rtmdet_100e_coco.py'
 
 model = dict(
+    backbone=dict(_delete_=True),  # its levels are blocks
     neck=[
         dict(
             type='vitdense.SimpleFeaturePyramid',
@@ -10,5 +11,5 @@ model = dict(
             num_outs=3,
         ),
         dict(_base_.model.neck, in_channels=[256] * 3),
-    ]
+    ],
 )

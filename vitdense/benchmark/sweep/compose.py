@@ -13,6 +13,10 @@ from vitdense.preflight.readers import parameters, resolve
 from vitdense.preflight.ready_configs import CONFIGS
 
 RECIPES = CONFIGS / '_base_' / 'recipes'
+SCOPES = ('mmdet', 'mmseg')
+STRIDES = (4, 8, 16, 32)
+# Necks that take one map, or blocks, of a plain ViT.
+OF_ONE_STRIDE = ('SimpleFeaturePyramid', 'MultiLevelNeck', 'BatchNormNeck')
 
 
 def find_recipe(name: str) -> Path:
@@ -56,7 +60,16 @@ def compose(
     settings = {'_delete_': True, **kept, **backbone.settings}
     if 'backbone' not in base.model:
         del settings['_delete_']
-    model = {'backbone': settings, **_fed(base, recipe, backbone)}
+    indices = _levels_taken(base, recipe, backbone)
+    if 'out_indices' in (base.model.get('backbone') or {}):
+        if 'out_indices' not in kept:
+            raise ValueError(
+                f'{recipe.stem} takes some levels by out_indices, which '
+                f'{backbone.name} does not have; choose another recipe'
+            )
+        settings['out_indices'] = indices
+    channels = [backbone.channels[index] for index in indices]
+    model = {'backbone': settings, **_fed(base, recipe, channels)}
     lines = [
         f'# --cfg-options {options!r}' if options else '',
         f'_base_ = {str(recipe)!r}\n',
@@ -66,36 +79,80 @@ def compose(
     return '\n'.join(lines).lstrip()
 
 
-def _fed(base: Config, recipe: Path, backbone: Backbone) -> dict[str, Any]:
-    """What the backbone's levels are given to."""
-    channels, strides = list(backbone.channels), backbone.strides
-    wanted = (4, 8, 16, 32)
-    detects = base.default_scope == 'mmdet'
-    heads = _strides_of_heads(base.model)
-    if strides != wanted[: len(strides)] or (
-        not detects and heads and len(heads) != len(strides)
-    ):
-        expected = list(heads or wanted) if not detects else list(wanted)
+def _levels_taken(
+    base: Config, recipe: Path, backbone: Backbone
+) -> tuple[int, ...]:
+    """Which of the backbone's levels the recipe takes, of those it has."""
+    (first, *_) = _necks(base) or [{}]
+    kind = first.get('type', '').rpartition('.')[2]
+    if base.default_scope not in SCOPES or kind in OF_ONE_STRIDE:
         raise ValueError(
-            f'{backbone.name} has levels at strides {list(strides)}, '
-            f'{recipe.stem} is for {expected}; choose another recipe, or '
-            'write a config with a neck that fits'
+            f'--recipe {recipe.stem} is for plain ViTs or classifiers, whose '
+            'backbones a sweep does not exchange; choose another recipe'
         )
-    if base.model.get('neck') is None:
-        index = base.model.auxiliary_head.get('in_index', 2)
-        return {
-            'decode_head': {'in_channels': channels},
-            'auxiliary_head': {'in_channels': channels[index]},
-        }
-    neck: dict[str, Any] = {'in_channels': channels}
-    if detects and len(strides) < len(wanted):
-        neck['add_extra_convs'] = 'on_input'
-    return {'neck': neck}
+    count = len(backbone.strides)
+    chosen = (base.model.get('backbone') or {}).get('out_indices')
+    heads = _strides_of_heads(base.model) or STRIDES
+    wanted = chosen or range(len(heads))
+    taken = tuple(index for index in wanted if index < count)
+    # mmdet's necks make the levels that a backbone lacks
+    makes = kind == 'ChannelMapper' or (
+        base.default_scope == 'mmdet' and 'num_outs' in first
+    )
+    if (
+        backbone.strides != STRIDES[:count]
+        or not taken
+        or (not makes and len(taken) < len(wanted))
+        or (not chosen and len(taken) < count)
+    ):
+        raise ValueError(
+            f'{backbone.name} has levels at strides {list(backbone.strides)}, '
+            f'{recipe.stem} is for {[STRIDES[i] for i in wanted]}; choose '
+            'another recipe, or write a config with a neck that fits'
+        )
+    return taken
+
+
+def _necks(base: Config) -> list[Any]:
+    necks = base.model.get('neck') or []
+    return necks if isinstance(necks, list) else [necks]
+
+
+def _fed(base: Config, recipe: Path, channels: list[int]) -> dict[str, Any]:
+    """What takes the backbone's levels, told their channels."""
+    necks = _necks(base)
+    if len(necks) > 1:
+        first, *others = (each.to_dict() for each in necks)
+        return {'neck': [{**first, 'in_channels': channels}, *others]}
+    if necks:
+        neck: dict[str, Any] = {'in_channels': channels}
+        lacks = base.default_scope == 'mmdet' and len(channels) < len(STRIDES)
+        makes = 'num_outs' in necks[0] and necks[0].type.endswith('FPN')
+        if lacks and makes:
+            neck['add_extra_convs'] = necks[0].get(
+                'add_extra_convs', 'on_input'
+            )
+        return {'neck': neck}
+    fed: dict[str, Any] = {
+        key: {'in_channels': channels}
+        for key in ('decode_head', 'panoptic_head')
+        if key in base.model
+    }
+    if not fed:
+        raise ValueError(
+            f'--recipe {recipe.stem} has no neck, and no head that takes all '
+            'levels; choose another recipe'
+        )
+    if auxiliary := base.model.get('auxiliary_head'):
+        index = auxiliary.get('in_index', 2)
+        fed['auxiliary_head'] = {'in_channels': channels[index]}
+    return fed
 
 
 def _strides_of_heads(model: Mapping[str, Any]) -> tuple[int, ...]:
-    """Those that a segmenter's head reads."""
-    head = model.get('decode_head') or {}
-    if 'feature_strides' in head:
-        return tuple(head['feature_strides'])
+    """Those that a head of segments reads."""
+    head = model.get('decode_head') or model.get('panoptic_head') or {}
+    for key in ('feature_strides', 'strides'):
+        if key in head:
+            return tuple(head[key])
     return tuple(4 << index for index in head.get('in_index', ()))
