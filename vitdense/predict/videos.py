@@ -51,8 +51,7 @@ class Video:
         self.rate = rate if rate > 0 else USUAL_RATE
 
     def _open(self) -> Any:
-        # FFmpeg tells its reasons on the screen, in lines of its own
-        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+        _silence()
         opened = cv2.VideoCapture(str(self.path))
         if not opened.isOpened():
             what = 'no video, or cut off' if self.path.is_file() else 'missing'
@@ -93,6 +92,12 @@ class Video:
             )
 
 
+def _silence() -> None:
+    """Keep from the screen what FFmpeg tells there in lines of its own, from
+    its first use on."""
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+
 def is_newer(path: Path, pictures: Sequence[Path]) -> bool:
     """Whether a video is there, and was written after all of its pictures.
 
@@ -121,6 +126,7 @@ def write_video(path: Path, pictures: Sequence[Path], rate: float) -> None:
     folder.mkdir()
     made = folder / path.name  # by whose suffix OpenCV chooses the container
     try:
+        _silence()
         _write(made, pictures, rate)
         # OpenCV says nothing of a full disk
         if _told(made) != len(pictures):
