@@ -10,6 +10,7 @@ import pytest
 from interpreter import ROOT
 from timm_alone import import_mmpretrain
 
+from vitdense.preflight.classification import check_ranks
 from vitdense.preflight.options import TrainOptions
 from vitdense.preflight.prepare import prepare_training
 from vitdense.preflight.prepared import Prepared
@@ -43,6 +44,7 @@ def prepare(tmp_path: Path) -> Callable[..., Prepared]:
                 'persistent_workers': False,
             }.items()
         }
+        settings['val_evaluator.topk'] = 1
         settings |= {k.replace('__', '.'): v for k, v in more.items()}
         options = TrainOptions(
             config=str(RECIPE),
@@ -111,3 +113,10 @@ def test_fewer_names_than_folders(prepare: Callable[..., Prepared]) -> None:
     names = {'train_dataloader__dataset__metainfo__classes': ['cat']}
     with pytest.raises(ValueError, match=r'has 2 folders, but .* 1 cl'):
         prepare(BOTH, **names)
+
+
+def test_no_more_guesses_than_classes() -> None:
+    accuracy = {'type': 'Accuracy', 'topk': (1, 5)}
+    check_ranks('val', [accuracy, {'type': 'SingleLabelMetric'}], 5)
+    with pytest.raises(ValueError, match=r'val_evaluator.topk=\(1, 5\): .* 2'):
+        check_ranks('val', [accuracy], 2)

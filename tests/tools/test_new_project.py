@@ -252,3 +252,8 @@ def test_from_folder_to_scores_as_the_page_says(
     )
     assert score in told
     assert list(seen.rglob('*.[jp]*g'))
+    photo = first(data, '**/*.jpg')
+    found = tmp_path / 'found'
+    asked = ['--from', project / 'work_dir', photo, '--out', found]
+    command(ROOT / 'tools/infer.py', *asked)
+    assert [each.name for each in found.glob('pictures/*')] == [photo.name]

@@ -1,5 +1,6 @@
 """Classification, by mmpretrain: an extra, whose folders are classes."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,32 @@ def check_installed(config: str) -> None:
             'installed; vitdense has it as the extra pretrain: pip install '
             '-e .[pretrain], in its folder'
         ) from None
+
+
+def check_ranks(
+    split: str, evaluators: Iterable[Mapping[str, Any]], classes: int
+) -> None:
+    """See that no accuracy counts more guesses than there are classes.
+
+    mmpretrain refuses it after the first epoch.
+
+    Args:
+        split: Whose evaluators they are: 'val' or 'test'.
+        evaluators: Their settings.
+        classes: How many classes there are.
+
+    Raises:
+        ValueError: If one does.
+    """
+    for each in evaluators:
+        ranks = each.get('topk') or (1,)
+        most = ranks if isinstance(ranks, int) else max(ranks)
+        if most > classes:
+            raise ValueError(
+                f'{split}_evaluator.topk={ranks}: there are {classes} '
+                f'classes; set it to 1 with --cfg-options '
+                f'{split}_evaluator.topk=1'
+            )
 
 
 def has_class_folders(dataset: Any) -> bool:

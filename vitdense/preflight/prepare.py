@@ -20,10 +20,12 @@ from vitdense.engine.processes import (
 from vitdense.engine.work_folder import check_free
 from vitdense.preflight.amp import set_amp, set_test_amp
 from vitdense.preflight.classes import check_num_classes, fit_classes
+from vitdense.preflight.classification import check_ranks
 from vitdense.preflight.cli import given_options, nothing_shown
 from vitdense.preflight.config import (
     VISUALIZATION_HOOKS,
     check_numbers,
+    evaluators,
     load_config,
     set_auto_scale_lr,
     set_out,
@@ -31,6 +33,7 @@ from vitdense.preflight.config import (
     set_visualization,
 )
 from vitdense.preflight.data import (
+    Source,
     check_files,
     check_folders,
     open_sources,
@@ -179,8 +182,7 @@ def _check(
                 '--fit-classes: no data set of the config can be read'
             )
         changes = fit_classes(cfg, first.classes, first.place)
-    for each in sources:
-        check_num_classes(cfg.model, each.classes, each.place)
+    _check_classes(cfg, splits, sources)
     rehearsal = Rehearsal(cfg)
     check_parts(rehearsal.model, cfg.model)
     check_files(cfg, splits, sources)
@@ -210,6 +212,18 @@ def _check(
             prepared.checkpoints[start] = content
     _rehearse(rehearsal, prepared, splits)
     return prepared
+
+
+def _check_classes(
+    cfg: Config, splits: Sequence[str], sources: Sequence[Source]
+) -> None:
+    """Hold heads and scores against the classes of the data."""
+    for each in sources:
+        check_num_classes(cfg.model, each.classes, each.place)
+    if sources and cfg.default_scope == 'mmpretrain':
+        for split in set(splits) - {'train'}:
+            found = evaluators(cfg, split)
+            check_ranks(split, found, len(sources[0].classes))
 
 
 def _begin(
