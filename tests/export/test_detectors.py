@@ -1,5 +1,6 @@
 """Whole detectors as files: what mmdet finds, without mmdet's code."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import onnxruntime
 import pytest
 import torch
 from mmcv.ops import RoIAlign as Layer
-from mmengine.config import Config
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 from small_runs import DETECTOR, left_by_training, small_shapes
 from torch import Tensor, nn
 
 import vitdense
+from vitdense.export.boxes import Boxes, suppress
 from vitdense.export.choosing import network_of
 from vitdense.export.compare import DifferentError
 from vitdense.export.compare_objects import any_score, compare_objects
@@ -25,9 +28,23 @@ from vitdense.predict.results import Detections
 __all__ = ['small_shapes']
 CONFIGS = DETECTOR.parents[1]
 RETINANET = CONFIGS / 'pvt/retinanet_pvt-v2-b0_fpn_1x_coco.py'
+# the quick start's are the other way round, and tested as files
 OF_CLASSES = {
     'model.roi_head.mask_head.class_agnostic': False,
     'model.roi_head.bbox_head.reg_class_agnostic': True,
+}
+
+SMALL = {
+    'model.neck.out_channels': 32,
+    'model.bbox_head.in_channels': 32,
+    'model.bbox_head.feat_channels': 32,
+    'model.bbox_head.num_classes': 2,
+    'test_dataloader.dataset.metainfo': {'classes': ['one', 'two']},
+    'test_dataloader.dataset.pipeline': [
+        {'type': 'LoadImageFromFile'},
+        {'type': 'Resize', 'scale': (200, 120), 'keep_ratio': True},
+        {'type': 'PackDetInputs'},
+    ],
 }
 
 
@@ -42,8 +59,8 @@ def built(config: Path, settings: dict[str, Any]) -> nn.Module:
 
 @pytest.mark.parametrize(
     ('config', 'settings'),
-    [(DETECTOR, {}), (DETECTOR, OF_CLASSES), (RETINANET, {})],
-    ids=['mask-rcnn', 'of-classes', 'retinanet'],
+    [(DETECTOR, OF_CLASSES), (RETINANET, SMALL)],
+    ids=['mask-rcnn', 'retinanet'],
 )
 def test_finds_what_mmdet_finds(
     config: Path, settings: dict[str, Any]
@@ -59,7 +76,7 @@ def test_finds_what_mmdet_finds(
         assert set(worst) == set(network.outputs) - {'labels'}
         assert max(worst.values()) < 1e-5
         assert (found['labels'] >= 0).all()
-        arrays['labels'] = (arrays['labels'] + 1) % 4
+        arrays['labels'] = (arrays['labels'] + 1) % 2
         with pytest.raises(DifferentError, match='are other ones'):
             compare_objects(arrays, network, pictures, 'of two')
 
@@ -77,6 +94,37 @@ def test_pictures_without_objects() -> None:
     assert not boxes.any()
     assert not scores.any()
     assert not masks.any()
+
+
+def traced(
+    folder: Path,
+    module: nn.Module,
+    given: tuple[Tensor, ...],
+    free: dict[str, int],
+) -> onnxruntime.InferenceSession:
+    """A module in ONNX Runtime; of ``free`` inputs, that size is free."""
+    names = [*inspect.signature(module.forward).parameters]
+    path = str(folder / 'module.onnx')
+    torch.onnx.export(
+        module,
+        given,
+        path,
+        dynamo=False,
+        opset_version=20,
+        input_names=names,
+        dynamic_axes={name: {axis: 'n'} for name, axis in free.items()},
+    )
+    return onnxruntime.InferenceSession(path)
+
+
+def run_with(
+    session: onnxruntime.InferenceSession, given: tuple[Tensor, ...]
+) -> list[Tensor]:
+    names = [each.name for each in session.get_inputs()]
+    feed = {
+        name: each.numpy() for name, each in zip(names, given, strict=True)
+    }
+    return [torch.from_numpy(each) for each in session.run(None, feed)]
 
 
 class Regions(nn.Module):
@@ -106,25 +154,51 @@ def test_regions_in_onnx(
         ]
     )
     pictures = torch.tensor([0, 1, 1, 0])
-    given = {'maps': maps, 'boxes': boxes, 'pictures': pictures}
-    path = str(tmp_path / 'regions.onnx')
-    torch.onnx.export(
-        Regions(layer),
-        tuple(given.values()),
-        path,
-        dynamo=False,
-        opset_version=20,
-        input_names=list(given),
-        dynamic_axes={'boxes': {0: 'n'}, 'pictures': {0: 'n'}},
+    some = maps, boxes, pictures
+    session = traced(
+        tmp_path, Regions(layer), some, {'boxes': 0, 'pictures': 0}
     )
-    session = onnxruntime.InferenceSession(path)
-    for some in (slice(None), slice(0, 0)):
-        given['boxes'], given['pictures'] = boxes[some], pictures[some]
-        (made,) = session.run(
-            None, {name: each.numpy() for name, each in given.items()}
-        )
-        rois = torch.cat([pictures[some, None].float(), boxes[some]], 1)
-        torch.testing.assert_close(torch.from_numpy(made), layer(maps, rois))
+    for given in (some, (maps, boxes[:0], pictures[:0])):
+        (made,) = run_with(session, given)
+        rois = torch.cat([given[2][:, None].float(), given[1]], 1)
+        torch.testing.assert_close(made, layer(maps, rois))
+
+
+class Suppressed(nn.Module):
+    settings = ConfigDict(
+        max_per_img=6, score_thr=0.3, nms={'iou_threshold': 0.5}
+    )
+
+    def forward(
+        self, corners: Tensor, scores: Tensor, groups: Tensor
+    ) -> tuple[Tensor, ...]:
+        return tuple(suppress(Boxes(corners, scores, groups), self.settings))
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+def test_overlaps_in_onnx(tmp_path: Path) -> None:
+    source = torch.Generator().manual_seed(0)
+    first = torch.rand(2, 40, 2, generator=source) * 30
+    corners = torch.cat([first, first + 20], 2)
+    scores = torch.rand(2, 40, generator=source)
+    groups = torch.randint(3, (2, 40), generator=source)
+    many = corners, scores, groups
+    few = corners[:, :3], scores[:, :3], groups[:, :3]
+    session = traced(
+        tmp_path,
+        Suppressed(),
+        many,
+        dict.fromkeys(('corners', 'scores', 'groups'), 1),
+    )
+    for given in (many, few, (corners, scores * 0.2, groups)):
+        wanted = Suppressed()(*given)
+        for one, other in zip(run_with(session, given), wanted, strict=True):
+            torch.testing.assert_close(one, other)
+    found, _, labels = Suppressed()(*many)
+    assert (labels >= 0).sum() > 6
+    for boxes, kinds in zip(found, labels, strict=True):
+        overlaps = bbox_overlaps(boxes, boxes) * (kinds[:, None] == kinds)
+        assert overlaps.triu(1).max() <= 0.5
 
 
 @pytest.mark.parametrize(
@@ -132,7 +206,7 @@ def test_regions_in_onnx(
     [
         (
             CONFIGS / 'pvt/fcos_pvt-v2-b2_fpn_1x_coco.py',
-            {},
+            {'model.backbone.arch': 'v2-b0'},
             r"type='FCOS' cannot be exported; choose from \['RetinaNet', 'F",
         ),
         (
@@ -176,43 +250,54 @@ def test_what_cannot_be_exported(
     assert '--backbone' in str(refused.value)
 
 
+def places(one: Detections, other: Detections) -> list[int]:
+    """Where the objects of one are in the other; scores may be near ties."""
+    assert len(one) == len(other)
+    same = (
+        (one.labels[:, None] == other.labels)
+        & (np.abs(one.scores[:, None] - other.scores) < 1e-4)
+        & (np.abs(one.boxes[:, None] - other.boxes) < 1e-2).all(2)
+    )
+    assert (same.sum(1) == 1).all()
+    return [int(place) for place in same.argmax(1)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('config', 'suffix'), [(DETECTOR, '.xml'), (RETINANET, '.onnx')]
+    ('config', 'settings', 'suffix'),
+    [(DETECTOR, {}, '.xml'), (RETINANET, SMALL, '.onnx')],
+    ids=['mask-rcnn', 'retinanet'],
 )
 def test_files_find_what_models_find(
-    tmp_path: Path, small_shapes: Path, config: Path, suffix: str
+    tmp_path: Path,
+    small_shapes: Path,
+    config: Path,
+    settings: dict[str, Any],
+    suffix: str,
 ) -> None:
-    run = left_by_training(tmp_path / 'run', config, small_shapes, {})
+    run = left_by_training(tmp_path / 'run', config, small_shapes, settings)
     given, checkpoint = run / 'config.py', run / 'epoch_4.pth'
     output = tmp_path / f'model{suffix}'
-    worst = export(given, checkpoint, output)
     masks = config == DETECTOR
-    assert set(worst) == {'boxes', 'scores', *(['masks'] if masks else [])}
-    assert 0 < max(worst.values()) < 0.01
+    # one of the two, as the check takes longer than the rest
+    worst = export(given, checkpoint, output, checked=not masks)
+    assert set(worst) == (set() if masks else {'boxes', 'scores'})
+    assert all(0 < error < 0.01 for error in worst.values())
     pictures = [
-        np.ascontiguousarray(each.numpy())
+        each.numpy()
         for size in ((130, 100), (90, 160))
         for each in example(*size, batch=2)
     ]
-    options: dict[str, Any] = {'batch_size': 4}
-    if not masks:  # a picture of COCO's size takes long
-        pipeline = 'test_dataloader.dataset.pipeline.1.scale'
-        options['cfg_options'] = {pipeline: (200, 120)}
-    # a batch of several sizes is padded by mmdet, and not by the file
-    eager = vitdense.Predictor(
-        given, checkpoint, device='cpu', **{**options, 'batch_size': 1}
-    )
-    exported = vitdense.Predictor(given, output, **options)
-    for one, other in zip(eager(pictures), exported(pictures), strict=True):
+    # mmdet pads a batch of several sizes, and the file's are not padded
+    eager = vitdense.Predictor(given, checkpoint, device='cpu')(pictures)
+    found = vitdense.Predictor(given, output, batch_size=4)(pictures)
+    for one, other in zip(eager, found, strict=True):
         assert isinstance(one, Detections)
         assert isinstance(other, Detections)
-        assert len(one) > 10
+        assert len(one) >= 20
         assert one.classes == other.classes
-        np.testing.assert_array_equal(one.labels, other.labels)
-        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
-        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
         assert (one.masks is None) == (not masks)
+        place = places(one, other)
         if one.masks is not None and other.masks is not None:
             assert one.masks.any()
-            assert np.mean(one.masks != other.masks) < 1e-4
+            assert np.mean(one.masks != other.masks[place]) < 1e-4

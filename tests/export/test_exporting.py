@@ -94,6 +94,11 @@ def test_bad_outputs(
     assert [each.name for each in tmp_path.iterdir()] == ['there.onnx']
 
 
+def test_what_is_exported_already(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'no\.onnx' is exported already"):
+        export(Path('no.py'), Path('no.onnx'), tmp_path / 'a.xml')
+
+
 def test_what_cannot_be_exported_is_named(segmenter: Path) -> None:
     predictor = vitdense.Predictor(*files_of(segmenter), device='cpu')
     model = predictor.model

@@ -71,5 +71,5 @@ class DenseHead(nn.Module):
             anchors[cells], at(deltas, cells), self.head.bbox_coder, size
         )
         labels = places - cells * classes
-        groups = labels * 0 + number if self.of_levels else labels
+        groups = torch.full_like(labels, number) if self.of_levels else labels
         return Boxes(corners, values.sigmoid(), groups)

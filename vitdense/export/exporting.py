@@ -10,7 +10,7 @@ from vitdense.checkpoint.whole_file import part_name
 from vitdense.export.check import check
 from vitdense.export.choosing import network_of
 from vitdense.export.write import FORMATS, write
-from vitdense.predict.exported import runtime
+from vitdense.predict.exported import is_exported, runtime
 from vitdense.predict.predictor import Predictor
 
 # pixels; below, coarse levels have one cell, where much is equal by chance
@@ -50,6 +50,8 @@ def export(
         DifferentError: If results differ; nothing is left then.
     """
     form = _form(output, form)
+    if is_exported(checkpoint):
+        raise ValueError(f'{str(checkpoint)!r} is exported already')
     if output.exists() and not overwrite:
         raise FileExistsError(
             f'{str(output)!r} is there; --overwrite replaces it'
@@ -64,10 +66,6 @@ def export(
         config, checkpoint, device='cpu', cfg_options=cfg_options
     )
     model = predictor.model
-    if not hasattr(model, 'data_preprocessor') or not hasattr(
-        model, 'backbone'
-    ):
-        raise ValueError(f'{str(checkpoint)!r} is exported already')
     network: Any = network_of(model, predictor.task, backbone=backbone)
     least = int(getattr(model.backbone, 'min_size', 1))
     side = max(least, LEAST_SIDE)
