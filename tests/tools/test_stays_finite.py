@@ -79,8 +79,14 @@ def check(losses: list[float], count: int) -> None:
     assert all(math.isfinite(loss) for loss in losses)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('config', CONFIGS)
+# emulated, a step takes most of a minute: one family is of `make test-slow`
+@pytest.mark.parametrize(
+    'config',
+    [
+        pytest.param(CONFIGS[0], marks=pytest.mark.slow),
+        *(pytest.param(each, marks=pytest.mark.soak) for each in CONFIGS[1:]),
+    ],
+)
 def test_bfloat16(
     train: Callable[[str, int], list[float]], config: str
 ) -> None:

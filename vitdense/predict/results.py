@@ -70,7 +70,8 @@ class LabelMap:
         1, most first."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self.classes))
         order = sorted(np.flatnonzero(counts), key=lambda i: -counts[i])
-        return {self.classes[i]: counts[i] / counts.sum() for i in order}
+        parts = counts / counts.sum()
+        return {self.classes[i]: float(parts[i]) for i in order}
 
 
 @dataclass(frozen=True)
