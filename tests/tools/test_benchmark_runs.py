@@ -53,6 +53,8 @@ def run(*args: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+# beside others that kill, such as those of tools/infer.py
+@pytest.mark.soak
 def test_killed_while_predicting(detector: Path, tmp_path: Path) -> None:
     """It goes on where it was, with two processes, to the same figures."""
     kept = tmp_path / 'kept'
