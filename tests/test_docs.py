@@ -139,8 +139,11 @@ def test_what_is_not_there_is_found(tmp_path: Path) -> None:
 
 def test_every_page_is_in_the_index() -> None:
     listed = LINK.findall((ROOT / 'docs' / 'README.md').read_text())
-    pages = {p.name for p in (ROOT / 'docs').glob('*.md')} - {'README.md'}
-    assert pages == {name for name in listed if '/' not in name}
+    folder = ROOT / 'docs'
+    pages = {p.name for p in (*folder.glob('*.md'), *folder.glob('*.ipynb'))}
+    assert pages - {'README.md'} == {
+        name for name in listed if '/' not in name
+    }
 
 
 def test_every_folder_of_the_package_is_in_the_house() -> None:
