@@ -83,3 +83,21 @@ def left_by_training(
     torch.save(content, folder / 'epoch_4.pth')
     (folder / 'last_checkpoint').write_text('epoch_4.pth')
     return folder
+
+
+@pytest.fixture(scope='module')
+def detector(
+    tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
+) -> Path:
+    """A work folder of the detector."""
+    folder = tmp_path_factory.mktemp('runs') / 'detector'
+    return left_by_training(folder, DETECTOR, small_shapes, {})
+
+
+@pytest.fixture(scope='module')
+def segmenter(
+    tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
+) -> Path:
+    """A work folder of the segmenter."""
+    folder = tmp_path_factory.mktemp('runs') / 'segmenter'
+    return left_by_training(folder, SEGMENTER, small_shapes, {})

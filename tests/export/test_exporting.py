@@ -12,6 +12,7 @@ from small_runs import (
     QUICKSTART,
     SEGMENTER,
     left_by_training,
+    segmenter,
     small_shapes,
 )
 from torch import nn
@@ -26,7 +27,7 @@ from vitdense.export.exporting import export
 from vitdense.export.tracing import sizes_followed
 from vitdense.predict.results import LabelMap
 
-__all__ = ['small_shapes']
+__all__ = ['segmenter', 'small_shapes']
 UPERNET = {
     'model.decode_head': {
         '_delete_': True,
@@ -44,14 +45,6 @@ DETECTORS = sorted(QUICKSTART.glob('mask-rcnn_*.py'))
 
 def files_of(run: Path) -> tuple[Path, Path]:
     return run / 'config.py', run / 'epoch_4.pth'
-
-
-@pytest.fixture(scope='module')
-def segmenter(
-    tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
-) -> Path:
-    folder = tmp_path_factory.mktemp('runs') / 'segmenter'
-    return left_by_training(folder, SEGMENTER, small_shapes, {})
 
 
 @pytest.mark.parametrize('size', [(5, 11), (12, 6), (7, 7), (2, 1)])

@@ -22,8 +22,8 @@ from processes import ROOT, environment, held
 from pycocotools.coco import COCO
 from small_runs import (
     DETECTOR,
-    SEGMENTER,
     left_by_training,
+    segmenter,
     small_shapes,
 )
 
@@ -31,7 +31,7 @@ import vitdense
 from vitdense.datasets.shapes import CLASSES
 from vitdense.predict.results import Detections, LabelMap
 
-__all__ = ['small_shapes']
+__all__ = ['segmenter', 'small_shapes']
 LOW = {'model.test_cfg.rcnn.score_thr': 0.0}
 
 
@@ -41,14 +41,6 @@ def detector(
 ) -> Path:
     folder = tmp_path_factory.mktemp('runs') / 'detector'
     return left_by_training(folder, DETECTOR, small_shapes, LOW)
-
-
-@pytest.fixture(scope='module')
-def segmenter(
-    tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
-) -> Path:
-    folder = tmp_path_factory.mktemp('runs') / 'segmenter'
-    return left_by_training(folder, SEGMENTER, small_shapes, {})
 
 
 @pytest.fixture

@@ -6,22 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from films import film, frames_of, read_film
-from small_runs import SEGMENTER, left_by_training, small_shapes
+from small_runs import segmenter, small_shapes
 
 import vitdense
 from vitdense.predict.results import LabelMap
 
-__all__ = ['small_shapes']
-
-
-@pytest.fixture(scope='module')
-def segmenter(
-    tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
-) -> Path:
-    folder = tmp_path_factory.mktemp('runs') / 'segmenter'
-    return left_by_training(folder, SEGMENTER, small_shapes, {})
+__all__ = ['segmenter', 'small_shapes']
 
 
 def test_video(

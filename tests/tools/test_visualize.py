@@ -7,21 +7,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from small_runs import DETECTOR, SEGMENTER, left_by_training, small_shapes
+from small_runs import SEGMENTER, detector, left_by_training, small_shapes
 
 import vitdense
 from vitdense.visualize.levels import level_picture
 from vitdense.visualize.look import draw_look
 
-__all__ = ['small_shapes']
-
-
-@pytest.fixture(scope='module')
-def detector(
-    tmp_path_factory: pytest.TempPathFactory, small_shapes: Path
-) -> Path:
-    folder = tmp_path_factory.mktemp('runs') / 'detector'
-    return left_by_training(folder, DETECTOR, small_shapes, {})
+__all__ = ['detector', 'small_shapes']
 
 
 @pytest.fixture
